@@ -1,0 +1,24 @@
+"""A high-score service for games; `scoresvc.app` is its WSGI application, made at first use."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from scoresvc import cli
+from scoresvc.errors import StartError
+
+_making_app = threading.Lock()
+
+
+def __getattr__(name: str) -> Any:
+    """Makes `app` (PEP 562), so that importing does nothing. Exits with one line where the service cannot start."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _making_app:
+        if "app" not in globals():
+            try:
+                globals()["app"] = cli.make_app()
+            except StartError as error:
+                raise SystemExit(f"scoresvc: {error}") from None
+    return globals()["app"]

@@ -1,0 +1,113 @@
+"""Where the log goes, in which form."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from scoresvc import config
+from scoresvc.errors import StartError
+
+FILE_BYTES_MAX = 10 * 2**20  # then a new file is begun
+FILES_KEPT = 5  # besides the one that is written to
+FLUSH_INTERVAL = 0.05  # seconds that a line may wait; one of level error waits for nothing
+
+LOGGERS = (logging.getLogger("scoresvc"), logging.getLogger("waitress"))
+
+
+class GatheringHandler(logging.Handler):
+    """Gathers lines, and has a thread hand them to `target` together.
+
+    A thread that answers a request had better not write: to get the interpreter's
+    lock back afterwards costs it more than all the rest of the call.
+    """
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__()
+        self._target = target
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._flush_in_turn, name="scoresvc-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+        if record.levelno >= logging.ERROR:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if lines:
+                self._target.handle(logging.makeLogRecord({"msg": "\n".join(lines)}))
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+        self.flush()
+        self._target.close()
+        super().close()
+
+    def _flush_in_turn(self) -> None:
+        while not self._closing.wait(FLUSH_INTERVAL):
+            self.flush()
+
+
+class LineFormatter(logging.Formatter):
+    """The time in UTC; its text is made once a second."""
+
+    _second = 0
+    _text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        if int(record.created) != self._second:
+            self._second = int(record.created)
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second))
+        return self._text
+
+
+def start_logging(options: config.Log, process: int = 1) -> None:
+    """Sends what this package and waitress log to `options.file`, or to standard error.
+
+    Several processes cannot rotate one file: from the second on, each writes its own,
+    `scores.2.log` beside `scores.log`. Raises StartError where the file cannot be written.
+    """
+    stop_logging()
+    handler = GatheringHandler(_open(options.file, process))
+    handler.setFormatter(LineFormatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"))
+    for logger in LOGGERS:
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(options.level.upper())
+    # What no line of ours shows need not be found out for each one:
+    # https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # A line for every request that waits a moment for a thread tells nothing.
+    logging.getLogger("waitress.queue").setLevel("ERROR")
+
+
+def stop_logging() -> None:
+    """Writes what waits and closes the log."""
+    for handler in {handler for logger in LOGGERS for handler in logger.handlers}:
+        for logger in LOGGERS:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+def _open(path: Path | None, process: int) -> logging.Handler:
+    if path is None:
+        return logging.StreamHandler()
+    if process > 1:
+        path = path.with_name(f"{path.stem}.{process}{path.suffix}")
+    try:
+        return logging.handlers.RotatingFileHandler(
+            path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8"
+        )
+    except OSError as error:
+        raise StartError(f"cannot write the log {path}: {error.strerror}") from None

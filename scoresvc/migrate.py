@@ -1,0 +1,66 @@
+"""Applies `migrations/NNNN_name.sql`, each once, in order."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from scoresvc.database import Database
+from scoresvc.errors import StartError
+
+
+class Migration(NamedTuple):
+    version: int  # from 1
+    name: str
+    sql: str
+
+
+def migrate(database: Database) -> list[str]:
+    """Brings `database` up to date in one transaction; returns the names of what was applied.
+
+    Raises StartError where the database is newer than this code, and Unavailable
+    where it cannot be written.
+    """
+    migrations = read_migrations()
+    return database.write(_apply_missing, migrations)
+
+
+def read_migrations() -> list[Migration]:
+    """Returns all migrations by version: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent
+    folder = next(path for path in (package / "migrations", package.parent / "migrations") if path.is_dir())
+    return [
+        Migration(int(path.name[:4]), path.stem, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    ]
+
+
+def _apply_missing(connection: sqlite3.Connection, rows: list[list[Migration]]) -> list[list[str]]:
+    (migrations,) = rows
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > migrations[-1].version:
+        raise StartError(
+            f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
+            " install a newer scoresvc"
+        )
+    missing = [migration for migration in migrations if migration.version > version]
+    for migration in missing:
+        for statement in split_statements(migration.sql):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {migration.version}")
+    return [[migration.name for migration in missing]]
+
+
+def split_statements(sql: str) -> Iterator[str]:
+    """Yields the statements of a file; a trigger stays whole."""
+    statement = ""
+    *pieces, rest = sql.split(";")
+    for piece in pieces:
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if (statement + rest).strip():
+        yield statement + rest

@@ -1,0 +1,93 @@
+"""What a client sent, read by name and checked where it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from scoresvc.errors import (
+    BODY_BYTES_MAX,
+    UINT31_MAX,
+    BadContentLength,
+    BadNumber,
+    BodyCutShort,
+    BodyTooLarge,
+    RepeatedParameter,
+    Unauthorized,
+    UnknownParameter,
+)
+
+Environ = dict[str, Any]
+
+_DIGITS = re.compile("[0-9]+")
+_NUMBER = re.compile("[0-9]{1,10}")
+
+
+class Request:
+    """One call: `environ` as the server gave it, `numbers` the digits in its path by name.
+
+    `parameters` are the names that the call takes in its query. Raises
+    UnknownParameter or RepeatedParameter for others.
+    """
+
+    def __init__(self, environ: Environ, numbers: Mapping[str, str], parameters: Collection[str]) -> None:
+        self._environ = environ
+        self._numbers = numbers
+        self._parameters = _read_query(environ.get("QUERY_STRING", ""), parameters)
+
+    def path_uint31(self, name: str) -> int:
+        """Returns a number of the path, 0 to 2147483647. Raises BadNumber."""
+        return _uint31(name, self._numbers[name])
+
+    def body_uint31(self, name: str) -> int:
+        """Returns the number that the body is, 0 to 2147483647; white space around it is allowed.
+
+        Raises BadNumber, BodyTooLarge, BodyCutShort or BadContentLength.
+        """
+        return _uint31(name, self._body().strip().decode("latin-1"))
+
+    def session_key(self) -> str:
+        """Returns the key from `?sessionkey=` or `Authorization: Bearer`. Raises Unauthorized or RepeatedParameter."""
+        scheme, _, credentials = self._environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+        # Servers join a header that comes twice with a comma, which no key has.
+        if "," in bearer or (bearer and "sessionkey" in self._parameters):
+            raise RepeatedParameter("the session key")
+        key = bearer or self._parameters.get("sessionkey", "")
+        if not key:
+            raise Unauthorized
+        return key
+
+    def _body(self) -> bytes:
+        """Returns the whole body or none of it: half a score is a score, too."""
+        length = self._environ.get("CONTENT_LENGTH") or "0"
+        if "HTTP_TRANSFER_ENCODING" in self._environ or not _DIGITS.fullmatch(length):
+            raise BadContentLength
+        if not _NUMBER.fullmatch(length) or int(length) > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        try:
+            body: bytes = self._environ["wsgi.input"].read(int(length))
+        except OSError:
+            raise BodyCutShort from None
+        if len(body) < int(length):
+            raise BodyCutShort
+        return body
+
+
+def _uint31(name: str, text: str) -> int:
+    if not _NUMBER.fullmatch(text) or int(text) > UINT31_MAX:
+        raise BadNumber(name)
+    return int(text)
+
+
+def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True) if query else ():
+        if name not in known:
+            raise UnknownParameter(known)
+        if name in parameters:
+            raise RepeatedParameter(name)
+        parameters[name] = value
+    return parameters

@@ -1,0 +1,245 @@
+"""Starts the servers with their limits, stops them in order."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+from scoresvc import config
+from scoresvc.errors import StartError
+from scoresvc.jsontcp import Gateway, Limits
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+GRACE = 2.5  # seconds for what is in hand when the service is told to stop
+REQUEST_WAIT = 10.0  # seconds for a request to arrive whole, however it drips
+FILES_MAX = 65536  # open at once; a connection is one
+SWEEP_INTERVAL = 1.0  # seconds
+ANSWER_BYTES = 65536  # an answer up to this length is sent by the thread that makes it
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# A score has ten digits: what is larger or slower than this is no call of ours.
+WAITRESS_LIMITS: dict[str, Any] = {
+    "max_request_body_size": 65536,  # bytes; the application itself refuses more than 1 KiB
+    "max_request_header_size": 16384,  # bytes
+    "connection_limit": 1000,
+    "channel_timeout": 60,  # seconds that an idle connection is kept
+    "cleanup_interval": 5,  # seconds
+    "inbuf_overflow": 131072,  # bytes; above the limit of a body, so that none goes through a file
+    "ident": None,
+}
+
+
+class HttpServer:
+    """waitress on a listening socket, in a loop that keeps deadlines and ends in order."""
+
+    def __init__(self, application: WSGIApplication, listener: socket.socket, threads: int) -> None:
+        self._connections: dict[int, Any] = {}
+        self._server: Any = create_server(
+            application, map=self._connections, sockets=[listener], threads=threads, **WAITRESS_LIMITS
+        )
+        self._incomplete: dict[Any, float] = {}  # requests that have begun to arrive, seen first when
+        self._sweep_at = 0.0
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serves until `stop`, then finishes what is in hand, in at most GRACE seconds."""
+        while not self._stopping:
+            self._turn(SWEEP_INTERVAL)
+            self._cut_slow_requests()
+        wasyncore.dispatcher.close(self._server)
+        until = time.monotonic() + GRACE
+        while self._server.active_channels and time.monotonic() < until:
+            self._turn(0.02)
+            self._close_idle_connections()
+        self._server.task_dispatcher.shutdown(timeout=max(0.0, until - time.monotonic()))
+        wasyncore.close_all(self._connections)
+
+    def stop(self) -> None:
+        """Ends `run`; may be called in a signal handler."""
+        self._stopping = True
+        self._server.pull_trigger()
+
+    def _turn(self, timeout: float) -> None:
+        """One turn of waitress's loop, whose own two die of descriptor 1024 or of a client that hangs up."""
+        poller = select.poll()
+        for descriptor, channel in list(self._connections.items()):
+            reads = select.POLLIN if channel.readable() else 0
+            writes = select.POLLOUT if _wants_to_write(channel) else 0
+            if reads or writes:
+                poller.register(descriptor, reads | writes)
+        for descriptor, events in poller.poll(timeout * 1000):
+            if events & ~select.POLLOUT and descriptor in self._connections:
+                wasyncore.read(self._connections[descriptor])
+            if events & ~select.POLLIN and descriptor in self._connections:
+                wasyncore.write(self._connections[descriptor])
+
+    def _cut_slow_requests(self) -> None:
+        """Closes connections whose request is late; waitress itself sees only that bytes arrive."""
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_INTERVAL
+        arriving = [channel for channel in self._server.active_channels.values() if channel.request]
+        self._incomplete = {channel.request: self._incomplete.get(channel.request, now) for channel in arriving}
+        for channel in arriving:
+            if now - self._incomplete[channel.request] > REQUEST_WAIT:
+                channel.handle_close()
+
+    def _close_idle_connections(self) -> None:
+        for channel in list(self._server.active_channels.values()):
+            if not (channel.request or channel.requests or channel.total_outbufs_len):
+                channel.handle_close()
+
+
+def _wants_to_write(channel: Any) -> bool:
+    """Leaves a short answer to the thread that makes it, which is sending it just now.
+
+    waitress would try, too, and find the lock taken, again and again, while that thread waits
+    for the interpreter's lock to go on.
+    """
+    if channel.accepting or not channel.writable():
+        return False
+    return not getattr(channel, "requests", None) or channel.total_outbufs_len > ANSWER_BYTES
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens on the address; port 0 takes a free one. Raises StartError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def allow_many_files() -> None:
+    """Raises the soft limit of open files: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def serve_http_and_tcp(
+    application: WSGIApplication, http: socket.socket, tcp: socket.socket | None, options: config.Config
+) -> None:
+    """Serves on both sockets until SIGTERM or SIGINT, then finishes what is in hand."""
+    server = HttpServer(application, http, options.server.threads)
+    _stop_at_signal(server.stop)
+    gateway = tcp and make_gateway(application, tcp, options)
+    if gateway:
+        gateway.start()
+    server.run()
+    if gateway:
+        gateway.stop(GRACE)
+
+
+def serve_tcp(application: WSGIApplication, tcp: socket.socket, options: config.Config) -> None:
+    """Serves JSON over TCP alone until SIGTERM or SIGINT, then finishes what is in hand."""
+    told_to_stop = threading.Event()
+    _stop_at_signal(told_to_stop.set)
+    gateway = make_gateway(application, tcp, options)
+    gateway.start()
+    told_to_stop.wait()
+    gateway.stop(GRACE)
+
+
+def make_gateway(application: WSGIApplication, tcp: socket.socket, options: config.Config) -> Gateway:
+    limits = Limits(options.tcp.frame_bytes_max, options.tcp.timeout, options.tcp.connections_max)
+    return Gateway(application, tcp, limits, options.server.threads)
+
+
+def _stop_at_signal(stop: Callable[[], None]) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for stop_signal in STOP_SIGNALS:
+        signal.signal(stop_signal, handle)
+
+
+def serve_in_processes(count: int, serve_one: Callable[[int], None]) -> bool:
+    """Runs `serve_one(number)`, number from 1, in `count` forked processes until SIGTERM or SIGINT.
+
+    When one ends by itself, the others are told to stop, too. Returns whether all ended well.
+    """
+    children = Children()
+    _stop_at_signal(children.stop)
+    for number in range(1, count + 1):
+        children.fork(number, serve_one)
+    return children.wait()
+
+
+class Children:
+    """Forked processes that end together, also when their parent dies."""
+
+    def __init__(self) -> None:
+        self._lifeline, self._end = os.pipe()
+        self._pids: set[int] = set()
+        self._stopping = False
+
+    def fork(self, number: int, serve_one: Callable[[int], None]) -> None:
+        # No signal may reach the child while it still has its parent's handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        pid = os.fork()
+        if pid:
+            self._pids.add(pid)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            return
+        status = 1
+        try:
+            for stop_signal in STOP_SIGNALS:
+                signal.signal(stop_signal, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            os.close(self._end)
+            threading.Thread(target=self._stop_with_parent, daemon=True).start()
+            serve_one(number)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def stop(self) -> None:
+        self._stopping = True
+        for pid in self._pids:
+            os.kill(pid, signal.SIGTERM)
+
+    def wait(self) -> bool:
+        well = True
+        while self._pids:
+            pid, status = os.wait()
+            self._pids.discard(pid)
+            if status or not self._stopping:
+                well = False
+                self.stop()
+        return well
+
+    def _stop_with_parent(self) -> None:
+        os.read(self._lifeline, 1)
+        os.kill(os.getpid(), signal.SIGTERM)

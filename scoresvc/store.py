@@ -1,0 +1,237 @@
+"""What the service knows of sessions and scores: one method per question, with its SQL inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from scoresvc.changes import Changes
+from scoresvc.config import Config
+from scoresvc.database import Database
+from scoresvc.errors import StartError, Unavailable
+from scoresvc.migrate import migrate
+
+KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
+PURGE_INTERVAL = 10.0  # seconds
+MEMORY_AGE_MAX = 1.0  # seconds; then a change made by hand in the database shows, too
+MEMORY_LEVELS_MAX = 10_000
+MEMORY_SESSIONS_MAX = 20_000
+PURGE_SLICE = 200  # sessions in one transaction
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+log = logging.getLogger("scoresvc.store")
+
+
+class UserScore(NamedTuple):
+    user_id: int
+    score: int
+
+
+class RememberedList(NamedTuple):
+    scores: list[UserScore]
+    mark: int  # of the level, see Changes
+    read_at: float  # of time.monotonic, in seconds
+
+
+class RememberedSession(NamedTuple):
+    user_id: int
+    expires_at: float  # Unix seconds
+    read_at: float  # of time.monotonic, in seconds
+
+
+class Store:
+    """Answers and keeps what the calls ask for; numbers that come in are right, 0 to 2147483647.
+
+    `lifetime` is how long a session key is good, in seconds; with `one_per_user`
+    a login ends the user's earlier sessions. `clock` returns Unix seconds.
+    Every method raises Unavailable where the database cannot serve it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lifetime: int = 600,
+        one_per_user: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._lifetime = lifetime
+        self._one_per_user = one_per_user
+        self._clock = clock
+        self._changes = Changes(database.path.with_name(f"{database.path.name}.changes"))
+        self._lists: dict[int, RememberedList] = {}
+        self._sessions: dict[str, RememberedSession] = {}
+        self._now = 0  # Unix microseconds; rises with every post, whatever the clock does
+        self._closing = threading.Event()
+        self._purger = threading.Thread(target=self._purge_in_turn, name="scoresvc-purger", daemon=True)
+        self._purger.start()
+
+    def log_in(self, user_id: int) -> str:
+        """Returns a new session key: 32 letters and digits."""
+        key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
+        session = {"key_hash": _hash(key), "user_id": user_id, "expires_at": self._clock() + self._lifetime}
+        self._database.write(self._keep_sessions, session)
+        return key
+
+    def _keep_sessions(self, connection: sqlite3.Connection, sessions: list[dict[str, Any]]) -> list[None]:
+        for session in sessions:
+            if self._one_per_user:
+                connection.execute("DELETE FROM sessions WHERE user_id = :user_id", session)
+            connection.execute(
+                """
+                INSERT INTO sessions (key_hash, user_id, expires_at)
+                     VALUES (:key_hash, :user_id, :expires_at)
+                """,
+                session,
+            )
+        return [None] * len(sessions)
+
+    def session_user(self, key: str) -> int | None:
+        """Returns whose session `key` is, None where it is unknown or has ended."""
+        now = time.monotonic()
+        session = self._sessions.get(key)
+        if session is None or now - session.read_at > MEMORY_AGE_MAX:
+            session = self._read_session(key, now)
+        return session.user_id if session and session.expires_at > self._clock() else None
+
+    def _read_session(self, key: str, now: float) -> RememberedSession | None:
+        rows = self._database.read(
+            """
+            SELECT user_id, expires_at
+              FROM sessions
+             WHERE key_hash = :key_hash
+            """,
+            {"key_hash": _hash(key)},
+        )
+        if not rows:
+            return None
+        ((user_id, expires_at),) = rows
+        session = RememberedSession(user_id, expires_at, now)
+        if not self._one_per_user:  # else another process may end it at any time
+            _remember(self._sessions, key, session, MEMORY_SESSIONS_MAX)
+        return session
+
+    def post_score(self, level_id: int, user_id: int, score: int) -> None:
+        """Keeps `score` where it is the user's best on the level; on disk when this returns.
+
+        Who reaches a score later comes later in the list, even where the clock stands still or jumps back.
+        """
+        if self._database.write(self._keep_scores, (level_id, user_id, score)):
+            self._changes.note(level_id)
+
+    def _keep_scores(self, connection: sqlite3.Connection, posts: list[tuple[int, int, int]]) -> list[bool]:
+        """Returns for each whether it may have changed the level.
+
+        All in one statement: Python's lock is given up once, not once a post. The statement reads
+        before it writes, so that the posts are told apart by their place in the batch.
+        """
+        now = max(int(self._clock() * 1_000_000), self._now)
+        self._now = now + len(posts)
+        changed = connection.execute(
+            """
+            INSERT INTO scores (level_id, user_id, score, reached_at)
+            SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+                   key + max(:now, (SELECT coalesce(max(reached_at) + 1, 0)
+                                      FROM scores
+                                     WHERE level_id = json_extract(value, '$[0]')
+                                       AND score = json_extract(value, '$[2]')))
+              FROM json_each(:posts)
+             WHERE true
+            ON CONFLICT (level_id, user_id)
+              DO UPDATE SET score = excluded.score,
+                            reached_at = excluded.reached_at
+                      WHERE excluded.score > scores.score
+            """,
+            {"posts": json.dumps(posts), "now": now},
+        ).rowcount
+        return [changed > 0] * len(posts)
+
+    def high_scores(self, level_id: int) -> list[UserScore]:
+        """Returns the best 15 of a level, highest first; of equal scores the one reached first."""
+        now, mark = time.monotonic(), self._changes.mark(level_id)
+        remembered = self._lists.get(level_id)
+        if remembered and remembered.mark == mark and now - remembered.read_at <= MEMORY_AGE_MAX:
+            return remembered.scores
+        scores = self._read_high_scores(level_id)
+        _remember(self._lists, level_id, RememberedList(scores, mark, now), MEMORY_LEVELS_MAX)
+        return scores
+
+    def _read_high_scores(self, level_id: int) -> list[UserScore]:
+        rows = self._database.read(
+            """
+            SELECT user_id, score
+              FROM scores
+             WHERE level_id = :level_id
+             ORDER BY score DESC, reached_at
+             LIMIT 15
+            """,
+            {"level_id": level_id},
+        )
+        return [UserScore(*row) for row in rows]
+
+    def purge_sessions(self) -> None:
+        """Deletes the sessions that have ended, a slice at a time so that others may write between."""
+        ended = {"now": self._clock(), "slice": PURGE_SLICE}
+        while self._database.write(self._delete_sessions, ended) == PURGE_SLICE and not self._closing.is_set():
+            pass
+
+    def _delete_sessions(self, connection: sqlite3.Connection, slices: list[dict[str, Any]]) -> list[int]:
+        return [
+            connection.execute(
+                """
+                DELETE FROM sessions
+                 WHERE key_hash IN (SELECT key_hash
+                                      FROM sessions
+                                     WHERE expires_at <= :now
+                                     ORDER BY expires_at
+                                     LIMIT :slice)
+                """,
+                ended,
+            ).rowcount
+            for ended in slices
+        ]
+
+    def close(self) -> None:
+        """Ends the purging, commits what waits and closes the database."""
+        self._closing.set()
+        self._database.close()
+        self._purger.join()
+        self._changes.close()
+
+    def _purge_in_turn(self) -> None:
+        while not self._closing.wait(PURGE_INTERVAL):
+            try:
+                self.purge_sessions()
+            except Unavailable:
+                log.warning("ended sessions are kept until the database can be written")
+
+
+def open_store(config: Config) -> Store:
+    """Opens the database that `config` names, up to date. Raises StartError with the reason where it cannot."""
+    database = Database(config.database.path, config.database.durability)
+    try:
+        migrate(database)
+        return Store(database, config.sessions.lifetime, config.sessions.one_per_user)
+    except (StartError, Unavailable, OSError) as error:
+        database.close()
+        raise StartError(f"cannot use the database {config.database.path}: {error}") from None
+
+
+def _remember(memory: dict[K, V], key: K, value: V, count_max: int) -> None:
+    if len(memory) >= count_max:
+        memory.clear()
+    memory[key] = value
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

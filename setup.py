@@ -1,0 +1,22 @@
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name="scoresvc",
+    version="0.1.0",
+    description="A high-score service for games: HTTP and JSON over TCP in front of SQLite",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    install_requires=["waitress>=3.0.2"],
+    extras_require={
+        "sqlite": ["pysqlite3>=0.6.1"],
+        "test": ["hypothesis>=6.100", "pytest>=8.0", "webtest>=3.0.2"],
+        "lint": ["mypy>=1.15", "ruff>=0.9", "types-waitress>=3.0.1"],
+    },
+    packages=["scoresvc", "scoresvc.migrations"],
+    package_dir={"scoresvc.migrations": "migrations"},
+    package_data={"scoresvc": ["py.typed"], "scoresvc.migrations": ["*.sql"]},
+    entry_points={"console_scripts": ["scoresvc = scoresvc.cli:main"]},
+)

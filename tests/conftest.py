@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from webtest import TestApp
+
+from scoresvc.database import Database, sqlite3
+from scoresvc.migrate import migrate
+from scoresvc.store import Store
+from scoresvc.wsgi import Application
+
+
+class Clock:
+    """Unix seconds that move only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database_path(tmp_path: Path) -> Path:
+    return tmp_path / "scores.sqlite3"
+
+
+@pytest.fixture
+def store(database_path: Path, clock: Clock) -> Iterator[Store]:
+    database = Database(database_path)
+    migrate(database)
+    with closing(Store(database, clock=clock)) as store:
+        yield store
+
+
+@pytest.fixture
+def app(store: Store) -> TestApp:
+    """The service under WebTest, whose lint checks every call against PEP 3333."""
+    return TestApp(Application(store))
+
+
+@pytest.fixture
+def key(app: TestApp) -> str:
+    """A session key of user 4711."""
+    return app.get("/4711/login").text
+
+
+Query = Callable[[str], list[Any]]
+
+
+@pytest.fixture
+def query(database_path: Path, store: Store) -> Query:
+    """Looks into the database beside the service."""
+
+    def run(sql: str) -> list[Any]:
+        with closing(sqlite3.connect(database_path)) as connection:
+            return connection.execute(sql).fetchall()
+
+    return run

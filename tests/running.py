@@ -1,0 +1,147 @@
+"""A server that really runs, on a free port, with clients that load it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+
+from scoresvc.database import sqlite3
+
+START_WAIT = 20.0  # seconds
+
+
+class Server:
+    """`python -m scoresvc serve` in a folder of its own; ends with the `with` block."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *flags: str,
+        command: Sequence[str] = (sys.executable, "-m", "scoresvc", "serve", "--port", "0"),
+        environ: dict[str, str] | None = None,
+        within: Sequence[str] = (),
+    ) -> None:
+        self.folder = folder
+        self.database = folder / "scores.sqlite3"
+        self._log_path = folder / "log.txt"
+        self._logged_before = len(self.log)
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*within, *command, *flags], cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environ or {})}
+            )
+        self.port = int(self._wait_for(r"(?:http://|Serving on http://)[\w.]+:(\d+)"))
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text() if self._log_path.exists() else ""
+
+    @property
+    def tcp_port(self) -> int:
+        return int(self._wait_for(r"tcp://[\w.]+:(\d+)"))
+
+    def _wait_for(self, pattern: str) -> str:
+        until = time.monotonic() + START_WAIT
+        while time.monotonic() < until:
+            if found := re.search(pattern, self.log[self._logged_before :]):
+                return found[1]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        self.kill()
+        raise AssertionError(f"the server did not start: {self.log[self._logged_before :]}")
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+
+    def call(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+        """One call on a connection of its own; returns status and body."""
+        with closing(self.connect()) as connection:
+            return call(connection, method, path, body)
+
+    def terminate(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(15)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+
+def call(connection: http.client.HTTPConnection, method: str, path: str, body: str | None = None) -> tuple[int, str]:
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    return response.status, response.read().decode()
+
+
+class Posts:
+    """Threads that post scores, each to a level of its own, until they are told to stop or the server is gone."""
+
+    def __init__(self, server: Server, threads: int = 4, first_level: int = 0) -> None:
+        self._server = server
+        self._told_to_stop = threading.Event()
+        self.acknowledged: list[tuple[int, int]] = []  # level, score
+        self.refused: list[int] = []  # statuses
+        self.cut_off: list[Exception] = []
+        _, self._key = server.call("GET", "/7/login")
+        self._levels = iter(range(first_level, 2**31))
+        self._next_level = threading.Lock()
+        self._threads = [threading.Thread(target=self._post) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def _post(self) -> None:
+        with closing(self._server.connect()) as connection:
+            while not self._told_to_stop.is_set():
+                with self._next_level:
+                    level = next(self._levels)
+                try:
+                    status, _ = call(connection, "POST", f"/{level}/score?sessionkey={self._key}", str(level % 1000))
+                except (OSError, http.client.HTTPException) as error:
+                    self.cut_off.append(error)
+                    return
+                if status == 200:
+                    self.acknowledged.append((level, level % 1000))
+                else:
+                    self.refused.append(status)
+
+    def wait_for(self, count: int) -> None:
+        """Waits until so many posts are acknowledged."""
+        until = time.monotonic() + START_WAIT
+        while len(self.acknowledged) < count and any(thread.is_alive() for thread in self._threads):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        self._told_to_stop.set()
+        self.join()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(START_WAIT)
+
+
+def assert_nothing_lost(database: Path, posts: Posts) -> None:
+    """Every acknowledged score is there, the database whole."""
+    with closing(sqlite3.connect(database)) as connection:
+        kept = set(connection.execute("SELECT level_id, score FROM scores"))
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert set(posts.acknowledged) <= kept

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import configparser
+import itertools
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from scoresvc import config
+from scoresvc.config import Config, Setting
+from scoresvc.errors import StartError
+
+MANUAL = Path(__file__).parent.parent / "config.ini"
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Loads a file with this text through $SCORESVC_CONFIG."""
+
+    def load_text(text: str) -> Config:
+        path = tmp_path / "some.ini"
+        path.write_text(text, encoding="utf-8")
+        monkeypatch.setenv("SCORESVC_CONFIG", str(path))
+        return config.load()
+
+    return load_text
+
+
+def test_the_manual_lists_every_option_with_its_default(load) -> None:
+    parser = configparser.RawConfigParser()
+    parser.read(MANUAL)
+    listed = {section: set(parser[section]) for section in parser.sections()}
+
+    settings = load(MANUAL.read_text(encoding="utf-8"))
+
+    defaults = Config()
+    assert listed == {
+        section.name: {option.name for option in fields(getattr(defaults, section.name))} for section in fields(Config)
+    }
+    assert (settings.server, settings.sessions, settings.tcp, settings.log) == (
+        defaults.server,
+        defaults.sessions,
+        defaults.tcp,
+        defaults.log,
+    )
+    assert settings.database.path.name == str(defaults.database.path)
+    assert settings.database.durability == defaults.database.durability
+
+
+def test_the_manual_explains_every_option() -> None:
+    lines = MANUAL.read_text(encoding="utf-8").splitlines()
+
+    unexplained = [line for above, line in itertools.pairwise(lines) if "=" in line and above[:1] != "#"]
+
+    assert [line for line in unexplained if not line.startswith("#")] == []
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCORESVC_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    assert config.load() == Config()
+
+
+def test_a_file_in_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCORESVC_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.ini").write_text("[server]\nport = 9000\n")
+
+    assert config.load().server.port == 9000
+
+
+def test_values_are_read_by_kind(load) -> None:
+    settings = load("[sessions]\nlifetime = 60\none_per_user = Yes\n[database]\ndurability = process\n")
+
+    assert (settings.sessions.lifetime, settings.sessions.one_per_user) == (60, True)
+    assert settings.database.durability == "process"
+
+
+def test_paths_are_relative_to_the_folder_of_the_file(load, tmp_path: Path) -> None:
+    settings = load("[database]\npath = data/s.sqlite3\n[log]\nfile = s.log\n")
+
+    assert settings.database.path == tmp_path / "data/s.sqlite3"
+    assert settings.log.file == tmp_path / "s.log"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "[server] port = 70000",
+        "[server] port = -1",
+        "[server] port = ٣",
+        "[server] port =",
+        "[server] threads = 0",
+        "[server] host = a b",
+        "[server] prot = 8080",
+        "[database] path =",
+        "[database] durability = most",
+        "[sessions] lifetime = 10m",
+        "[sessions] one_per_user = maybe",
+        "[tcp] timeout = 1.5",
+        "[log] level = loud",
+        "[sever] port = 8080",
+        "[DEFAULT] port = 8080",
+        "[__class__] __name__ = x",
+    ],
+)
+def test_a_wrong_setting_is_refused_by_file_section_option_value(load, setting: str) -> None:
+    section, _, option = setting.partition(" ")
+    name, _, value = option.partition(" =")
+
+    with pytest.raises(StartError) as refused:
+        load(f"{section}\n{option}\n")
+
+    line = str(refused.value)
+    assert len(line.splitlines()) == 1
+    for word in ("some.ini", section, name, value.strip()):
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    "text", ["port = 1", "[server\nport=1", "[server]\nport=1\nport=2", "[server]\nport", "[empty]"]
+)
+def test_a_file_that_is_no_configuration_is_refused_in_one_line(load, text: str) -> None:
+    with pytest.raises(StartError) as refused:
+        load(text)
+
+    assert "some.ini" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORESVC_CONFIG", str(tmp_path / "missing.ini"))
+
+    with pytest.raises(StartError, match=r"missing\.ini"):
+        config.load()
+
+
+def test_the_command_line_is_read_by_the_same_rules() -> None:
+    with pytest.raises(StartError, match=r"command line: \[server\] port = x: must be a whole number"):
+        config.apply(Config(), [Setting("command line", "server", "port", "x")])

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scoresvc import config, log
+from scoresvc.errors import StartError
+
+access_log = logging.getLogger("scoresvc.access")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "service.log"
+    log.stop_logging()
+
+
+def test_a_line_says_when_in_utc_how_grave_and_who(path: Path) -> None:
+    log.start_logging(config.Log(file=path))
+
+    access_log.info("GET / 200 0.1")
+    log.stop_logging()
+
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO scoresvc\.access: GET / 200 0\.1\n", path.read_text()
+    )
+
+
+def test_a_line_is_written_soon(path: Path) -> None:
+    log.start_logging(config.Log(file=path))
+
+    access_log.info("here")
+
+    until = time.monotonic() + 5
+    while "here" not in path.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_an_error_is_written_at_once_with_its_traceback(path: Path) -> None:
+    log.start_logging(config.Log(file=path))
+
+    try:
+        raise KeyError("a bug")
+    except KeyError:
+        logging.getLogger("scoresvc.wsgi").exception("a call failed")
+
+    assert "KeyError: 'a bug'" in path.read_text()
+
+
+def test_below_the_level_nothing_is_logged(path: Path) -> None:
+    log.start_logging(config.Log(file=path, level="warning"))
+
+    access_log.info("no")
+    access_log.warning("yes")
+    log.stop_logging()
+
+    assert path.read_text().endswith("yes\n")
+    assert "no" not in path.read_text()
+
+
+def test_a_full_file_makes_room_for_a_new_one_and_no_line_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "FILE_BYTES_MAX", 1000)
+    log.start_logging(config.Log(file=path))
+
+    for number in range(70):
+        access_log.error("line %d", number)
+    log.stop_logging()
+
+    written = "".join(file.read_text() for file in path.parent.iterdir())
+    assert all(f"line {number}\n" in written for number in range(70))
+
+
+def test_each_further_process_writes_a_file_of_its_own(path: Path) -> None:
+    log.start_logging(config.Log(file=path), process=2)
+
+    access_log.error("here")
+
+    assert "here" in path.with_name("service.2.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="cannot write the log"):
+        log.start_logging(config.Log(file=tmp_path / "nowhere" / "service.log"))

@@ -1,0 +1,41 @@
+"""The examples of the README do what it says, to the letter but for the session key."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.running import Server
+
+README = Path(__file__).parent.parent / "README.md"
+KEY = re.compile(r"\b[A-Z2-7]{32}\b")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_first_command_runs_the_service_and_the_second_its_tests() -> None:
+    run, test = blocks("sh")[:2]
+
+    assert "pip install" in run
+    assert run.endswith("scoresvc:app\n")
+    assert "pip install" in test
+    assert test.endswith("pytest\n")
+
+
+def test_the_session_with_curl_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "curl" in block]
+    key = ""
+
+    with Server(tmp_path) as server:
+        for step in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+            command, _, printed = step.partition("\n")
+            command = KEY.sub(key, command.replace(":8080", f":{server.port}"))
+            result = subprocess.run(
+                ["bash", "-c", command.replace("curl ", "curl -sS ")], capture_output=True, text=True, timeout=20
+            )
+            key = result.stdout if KEY.fullmatch(result.stdout) else key
+            assert (result.stdout, result.stderr) == (KEY.sub(key, printed.removesuffix("\n")), "")
+    assert key

@@ -1,0 +1,329 @@
+"""What only a running server shows: signals, restarts, limits, faults at the start."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import socket
+import sqlite3 as stdlib_sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from scoresvc.database import SQLITE_VERSION, bears_several_writers
+from tests.running import Posts, Server, assert_nothing_lost, call
+
+KILLS = 20
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path) as server:
+        yield server
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scoresvc", *arguments], cwd=folder, capture_output=True, text=True, timeout=20
+    )
+
+
+def assert_refused_in_one_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_the_startup_line_says_address_database_sqlite_and_processes(server: Server) -> None:
+    line = next(line for line in server.log.splitlines() if "serves" in line)
+
+    for word in (f"http://127.0.0.1:{server.port}", str(server.database), f"SQLite {SQLITE_VERSION}", "1 process"):
+        assert word in line
+
+
+def test_sessions_and_scores_outlive_a_restart(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        _, key = server.call("GET", "/4711/")
+        assert server.call("POST", f"/2/score?sessionkey={key}", "1500") == (200, "")
+        assert server.terminate() == 0
+
+    with Server(tmp_path) as server:
+        assert server.call("POST", f"/3/score?sessionkey={key}", "7") == (200, "")
+        assert server.call("GET", "/2/highscorelist") == (200, "4711=1500")
+
+
+def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path) -> None:
+    acknowledged = 0
+    for cycle in range(KILLS):
+        with Server(tmp_path) as server:
+            posts = Posts(server, first_level=cycle * 10**6)
+            posts.wait_for(30 + 5 * cycle)
+            server.kill()
+            posts.join()
+
+        assert_nothing_lost(server.database, posts)
+        acknowledged += len(posts.acknowledged)
+    assert acknowledged >= 30 * KILLS
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_under_load_finishes_what_is_in_hand(server: Server, number: int) -> None:
+    posts = Posts(server, threads=12)
+    posts.wait_for(50)
+
+    started = time.monotonic()
+    status = server.terminate(number)
+    seconds = time.monotonic() - started
+    posts.join()
+
+    assert status == 0
+    assert seconds < 5
+    assert posts.refused == []
+    assert_nothing_lost(server.database, posts)
+    assert not [error for error in posts.cut_off if isinstance(error, http.client.IncompleteRead)]
+
+
+def test_a_request_that_is_arriving_at_the_signal_is_answered(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+        client.sendall(b"GET /2/highscorelist HTTP/1.1\r\nHost: x\r\n")
+        assert server.call("GET", "/") == (200, "Hello, World!")  # by now the first one is being read
+
+        server.process.send_signal(signal.SIGTERM)
+        client.sendall(b"\r\n")
+
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+    assert server.process.wait(10) == 0
+
+
+def test_idle_connections_do_not_hold_the_end_up(server: Server) -> None:
+    with closing(server.connect()) as connection:
+        call(connection, "GET", "/")
+
+        started = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - started < 2
+
+
+def test_a_thousand_idle_connections_do_not_stop_a_good_one(server: Server) -> None:
+    with ExitStack() as stack:
+        with closing(server.connect()) as good:
+            call(good, "GET", "/")
+            for _ in range(950):
+                stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), 10)))
+
+            assert call(good, "GET", "/") == (200, "Hello, World!")
+        assert server.call("GET", "/") == (200, "Hello, World!")
+
+
+def test_a_request_that_drips_is_cut_off(tmp_path: Path) -> None:
+    impatient = "import scoresvc.serve as s, scoresvc.cli as c; s.REQUEST_WAIT = 0.5; c.main()"
+    with Server(tmp_path, "serve", "--port", "0", command=[sys.executable, "-c", impatient]) as server:
+        client = socket.create_connection(("127.0.0.1", server.port), 10)
+        gone = threading.Event()
+
+        def drip() -> None:
+            with closing(client):
+                client.settimeout(0.05)
+                while True:
+                    try:
+                        client.sendall(b"x")
+                        if client.recv(1) == b"":
+                            break
+                    except TimeoutError:
+                        continue
+                    except OSError:
+                        break
+            gone.set()
+
+        client.sendall(b"GET / HTTP/1.1\r\nX: ")
+        threading.Thread(target=drip).start()
+
+        assert server.call("GET", "/") == (200, "Hello, World!")
+        assert gone.wait(8)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"413"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"431"),
+        (b"GET /4711/# HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"GET /\xff\xfe%ff HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (
+            b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"400",
+        ),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"\x00\x01\x02\r\n\r\n", b"400"),
+    ],
+)
+def test_raw_requests_get_their_status(server: Server, request_bytes: bytes, status: bytes) -> None:
+    with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+        client.sendall(request_bytes)
+
+        assert client.recv(1000).split(b" ")[1] == status
+
+
+def test_a_body_that_breaks_off_is_no_score(server: Server) -> None:
+    _, key = server.call("GET", "/7/")
+    for head in (b"Content-Length: 4\r\n\r\n15", b"Transfer-Encoding: chunked\r\n\r\n4\r\n15"):
+        with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+            client.sendall(b"POST /2/score?sessionkey=" + key.encode() + b" HTTP/1.1\r\nHost: x\r\n" + head)
+
+    assert server.call("GET", "/2/highscorelist") == (200, "")
+
+
+def test_no_session_key_is_in_the_log_or_beside_the_database(server: Server) -> None:
+    _, key = server.call("GET", "/7/")
+    server.call("POST", f"/2/score?sessionkey={key}", "1")
+    server.call("POST", f"/2/score&sessionkey={key}", "1")
+
+    server.terminate()
+
+    assert "POST /2/score 200" in server.log
+    for path in server.folder.iterdir():
+        assert key.encode() not in path.read_bytes()
+
+
+def test_one_session_per_user_on_the_command_line(tmp_path: Path) -> None:
+    with Server(tmp_path, "--one-session-per-user") as server:
+        (_, old), (_, new) = server.call("GET", "/7/"), server.call("GET", "/7/")
+
+        assert server.call("POST", f"/2/score?sessionkey={old}", "1")[0] == 401
+        assert server.call("POST", f"/2/score?sessionkey={new}", "1")[0] == 200
+
+
+def test_the_log_goes_to_the_file_that_is_named(tmp_path: Path) -> None:
+    with Server(tmp_path, "--logfile", "service.log") as server:
+        server.call("GET", "/")
+        server.terminate()
+
+    assert "GET / 200" in (tmp_path / "service.log").read_text()
+
+
+def test_a_port_in_use_is_refused(server: Server, tmp_path: Path) -> None:
+    result = run(tmp_path, "serve", "--port", str(server.port), "--database", "other.sqlite3")
+
+    assert_refused_in_one_line(result, f"127.0.0.1:{server.port}", "Address already in use")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path, "serve", "--port", "0", "--database", "/proc/scores.sqlite3")
+
+    assert_refused_in_one_line(result, "/proc/scores.sqlite3")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "scores.sqlite3").write_bytes(b"nothing of the kind" * 100)
+
+    assert_refused_in_one_line(run(tmp_path, "serve", "--port", "0"), "scores.sqlite3", "not a database")
+
+
+def test_a_database_newer_than_the_code_is_refused(tmp_path: Path) -> None:
+    with closing(stdlib_sqlite3.connect(tmp_path / "scores.sqlite3")) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+
+    assert_refused_in_one_line(run(tmp_path, "serve", "--port", "0"), "version 9999")
+    assert_refused_in_one_line(run(tmp_path, "migrate"), "version 9999")
+
+
+def test_a_wrong_option_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[server]\nprot = 1\n")
+
+    assert_refused_in_one_line(run(tmp_path, "serve"), "config.ini", "[server] prot = 1")
+
+
+def test_migrate_says_what_it_did(tmp_path: Path) -> None:
+    first, second = run(tmp_path, "migrate"), run(tmp_path, "migrate")
+
+    assert "applied 0001_scores" in first.stdout
+    assert "up to date" in second.stdout
+
+
+@pytest.mark.skipif(bears_several_writers(), reason="this SQLite bears several writers")
+def test_several_processes_are_refused_where_sqlite_cannot_bear_them(tmp_path: Path) -> None:
+    result = run(tmp_path, "serve", "--port", "0", "--processes", "2")
+
+    assert_refused_in_one_line(result, "processes = 2", SQLITE_VERSION)
+
+
+@pytest.mark.skipif(not bears_several_writers(), reason="this SQLite cannot bear several writers")
+def test_several_processes_share_the_port_and_end_together(tmp_path: Path) -> None:
+    with Server(tmp_path, "--processes", "2") as server:
+        posts = Posts(server, threads=8)
+        posts.wait_for(200)
+        started = time.monotonic()
+        status = server.terminate()
+        seconds = time.monotonic() - started
+        posts.join()
+
+    assert status == 0
+    assert seconds < 5
+    assert posts.refused == []
+    assert_nothing_lost(server.database, posts)
+
+
+@pytest.mark.skipif(not bears_several_writers(), reason="this SQLite cannot bear several writers")
+def test_when_the_first_process_is_killed_the_others_end(tmp_path: Path) -> None:
+    with Server(tmp_path, "--processes", "2") as server:
+        server.kill()
+
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", server.port), 1).close()
+            except OSError:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("somebody still listens")
+
+
+def test_waitress_serves_the_application_by_its_name(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "scoresvc:app"]
+
+    with Server(tmp_path, command=command) as server:
+        _, key = server.call("GET", "/4711/")
+        assert server.call("POST", f"/2/score?sessionkey={key}", "1500") == (200, "")
+        assert server.call("GET", "/2/highscorelist") == (200, "4711=1500")
+
+
+def test_waitress_says_in_one_line_why_the_service_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[sever]\n")
+    command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:0", "scoresvc:app"]
+
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20)
+
+    assert_refused_in_one_line(result, "config.ini", "[sever]")
+
+
+def test_importing_the_package_does_nothing(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", "import scoresvc"], cwd=tmp_path, check=True, timeout=20)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_after_a_failed_fsync_the_process_ends_with_an_error_and_nothing_false_was_acknowledged(tmp_path: Path) -> None:
+    failing = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync")
+    inject = ("-e", "inject=fsync,fdatasync:error=EIO:when=40+")
+    with Server(tmp_path, within=(*failing, *inject)) as server:
+        posts = Posts(server)
+        posts.join()
+
+        assert server.process.wait(15) == 1
+
+    with Server(tmp_path) as server:
+        server.terminate()
+    assert_nothing_lost(server.database, posts)
+    assert set(posts.refused) <= {503}

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import random
+import string
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoresvc.database import Database
+from scoresvc.migrate import migrate
+from scoresvc.store import PURGE_SLICE, Store
+from tests.conftest import Clock, Query
+
+# The text of the statement that list_high_scores runs, for its plan.
+HIGH_SCORES = "SELECT user_id, score FROM scores WHERE level_id = 2 ORDER BY score DESC, reached_at LIMIT 15"
+
+
+def test_the_high_score_list_is_read_from_the_index_alone(query: Query) -> None:
+    plan = " ".join(str(row) for row in query(f"EXPLAIN QUERY PLAN {HIGH_SCORES}"))
+
+    assert "COVERING INDEX scores_by_rank" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_a_key_is_letters_and_digits_and_never_stored(store: Store, database_path: Path) -> None:
+    keys = [store.log_in(1) for _ in range(50)]
+
+    assert set("".join(keys)) <= set(string.ascii_uppercase + string.digits)
+    store.close()
+    written = b"".join(path.read_bytes() for path in database_path.parent.iterdir())
+    assert not any(key.encode() in written for key in keys)
+
+
+def test_a_session_is_found_by_its_key_until_it_ends(store: Store, clock: Clock) -> None:
+    key = store.log_in(7)
+
+    assert store.session_user(key) == 7
+    assert store.session_user("A" * 32) is None
+    clock.now += 600
+    assert store.session_user(key) is None
+
+
+def test_with_one_session_per_user_a_login_ends_the_earlier_ones(database_path: Path) -> None:
+    database = Database(database_path)
+    migrate(database)
+    with closing(Store(database, one_per_user=True)) as store:
+        old, other, new = store.log_in(7), store.log_in(8), store.log_in(7)
+
+        assert [store.session_user(key) for key in (old, other, new)] == [None, 8, 7]
+
+
+def test_ended_sessions_are_purged_and_live_ones_kept(store: Store, clock: Clock, query: Query) -> None:
+    for user in range(PURGE_SLICE + 50):
+        store.log_in(user)
+    clock.now += 300
+    key = store.log_in(7)
+    clock.now += 300
+
+    store.purge_sessions()
+
+    assert query("SELECT user_id FROM sessions") == [(7,)]
+    assert store.session_user(key) == 7
+
+
+def test_sessions_and_scores_are_there_after_a_restart(store: Store, database_path: Path, clock: Clock) -> None:
+    key = store.log_in(7)
+    store.post_score(2, 7, 1500)
+    store.close()
+
+    with closing(Store(Database(database_path), clock=clock)) as restarted:
+        assert restarted.session_user(key) == 7
+        assert restarted.high_scores(2) == [(7, 1500)]
+
+
+posts = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(0, 12)), max_size=120)
+
+
+@settings(max_examples=40, deadline=None)
+@given(posts=posts, seed=st.integers(0, 1000))
+def test_the_list_equals_a_sorted_dict(
+    tmp_path_factory: pytest.TempPathFactory, posts: list[tuple[int, int, int]], seed: int
+) -> None:
+    """Whatever is posted, with a clock that jumps about and a restart in the middle."""
+    path = tmp_path_factory.mktemp("model") / "scores.sqlite3"
+    chance = random.Random(seed)
+    restart_at = chance.randrange(120)
+    best: dict[tuple[int, int], tuple[int, int]] = {}
+
+    database = Database(path)
+    migrate(database)
+    store = Store(database, clock=lambda: chance.uniform(0, 10))
+    for turn, (level, user, score) in enumerate(posts):
+        if turn == restart_at:
+            store.close()
+            store = Store(Database(path), clock=lambda: chance.uniform(0, 10))
+        store.post_score(level, user, score)
+        if score > best.get((level, user), (-1, 0))[0]:
+            best[level, user] = (score, turn)
+
+    for level in range(3):
+        ranked = sorted((-score, turn, user) for (of, user), (score, turn) in best.items() if of == level)
+        assert store.high_scores(level) == [(user, -minus) for minus, _, user in ranked[:15]]
+    store.close()
