@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from scoresvc.database import sqlite3
 
@@ -39,11 +42,15 @@ class Server:
             self.process = subprocess.Popen(
                 [*within, *command, *flags], cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environ or {})}
             )
-        self.port = int(self._wait_for(r"(?:http://|Serving on http://)[\w.]+:(\d+)"))
+        self._wait_for(r"(?:serves|Serving on) .*://[\w.]+:(\d+)")
 
     @property
     def log(self) -> str:
         return self._log_path.read_text() if self._log_path.exists() else ""
+
+    @property
+    def port(self) -> int:
+        return int(self._wait_for(r"http://[\w.]+:(\d+)"))
 
     @property
     def tcp_port(self) -> int:
@@ -67,6 +74,12 @@ class Server:
         """One call on a connection of its own; returns status and body."""
         with closing(self.connect()) as connection:
             return call(connection, method, path, body)
+
+    def ask(self, **request: object) -> dict[str, Any]:
+        """One request as JSON over TCP; returns the response."""
+        with closing(socket.create_connection(("127.0.0.1", self.tcp_port), 15)) as connection:
+            connection.sendall(json.dumps(request).encode() + b"\0")
+            return json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)

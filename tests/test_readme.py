@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.running import Server
 
@@ -23,6 +27,31 @@ def test_the_first_command_runs_the_service_and_the_second_its_tests() -> None:
     assert run.endswith("scoresvc:app\n")
     assert "pip install" in test
     assert test.endswith("pytest\n")
+
+
+def test_the_python_session_over_tcp_prints_what_it_says(tmp_path: Path) -> None:
+    (program,) = blocks("python")
+    printed = README.read_text(encoding="utf-8").split(program)[1].split("```\n")[2]
+
+    with Server(tmp_path, "--tcp-port", "0") as server:
+        program = program.replace("12000", str(server.tcp_port))
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+
+    assert (result.stdout, result.stderr) == (printed, "")
+
+
+@pytest.mark.skipif(shutil.which("nc") is None, reason="nc is not installed")
+def test_the_session_with_nc_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "nc " in block]
+    command, printed, _ = session.removeprefix("$ ").split("\n")
+
+    with Server(tmp_path, "--tcp-port", "0") as server:
+        key = server.ask(method="GET", path="/4711/login")["data"]
+        server.ask(method="POST", path=f"/2/score?sessionkey={key}", data=1700)
+        command = command.replace("12000", str(server.tcp_port))
+        result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20)
+
+    assert result.stdout == printed
 
 
 def test_the_session_with_curl_prints_what_it_says(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from scoresvc.database import SQLITE_VERSION, bears_several_writers
 from tests.running import Posts, Server, assert_nothing_lost, call
 
 KILLS = 20
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -191,6 +192,39 @@ def test_no_session_key_is_in_the_log_or_beside_the_database(server: Server) -> 
     assert "POST /2/score 200" in server.log
     for path in server.folder.iterdir():
         assert key.encode() not in path.read_bytes()
+
+
+def test_a_whole_game_runs_over_json_and_http_sees_it(tmp_path: Path) -> None:
+    with Server(tmp_path, "--tcp-port", "0") as server:
+        key = server.ask(method="GET", path="/4711/login")["data"]
+
+        posted = server.ask(method="POST", path=f"/2/score?sessionkey={key}", data=1500)
+        listed = server.ask(method="GET", path="/2/highscorelist")
+
+        assert posted == {"code": 200, "message": "OK", "data": None}
+        assert listed == {"code": 200, "message": "OK", "data": "4711=1500"}
+        assert server.call("GET", "/2/highscorelist") == (200, "4711=1500")
+        assert server.ask(method="GET", path="/3/highscorelist")["data"] is None
+        assert server.ask(method="GET", path="/4711/#")["code"] == 200
+        assert server.ask(method="POST", path="/2/score", data="x", headers={"Authorization": f"Bearer {key}"}) == {
+            "code": 400,
+            "message": "Bad Request",
+            "data": "score must be a whole number from 0 to 2147483647, in at most ten decimal digits",
+        }
+        assert server.terminate() == 0
+        assert key not in server.log
+
+
+def test_the_gateway_alone_serves_any_application(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scoresvc", "jsontcp", "--port", "0", "tests.listapp:app"]
+
+    with Server(tmp_path, command=command, environ={"PYTHONPATH": str(ROOT)}) as server:
+        assert server.ask(method="GET", path="/") == {"code": 200, "message": "OK", "data": "Hello, World!"}
+        assert server.terminate() == 0
+
+
+def test_an_application_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert_refused_in_one_line(run(tmp_path, "jsontcp", "--port", "0", "nowhere:app"), "nowhere")
 
 
 def test_one_session_per_user_on_the_command_line(tmp_path: Path) -> None:
