@@ -24,5 +24,5 @@ def post_score(store: Store, request: Request) -> None:
     store.post_score(level_id, user_id, score)
 
 
-def list_high_scores(store: Store, request: Request) -> list[UserScore]:
+def list_high_scores(store: Store, request: Request) -> tuple[UserScore, ...]:
     return store.high_scores(request.path_uint31("levelid"))

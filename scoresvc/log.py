@@ -35,6 +35,10 @@ class GatheringHandler(logging.Handler):
         self._thread = threading.Thread(target=self._flush_in_turn, name="scoresvc-log", daemon=True)
         self._thread.start()
 
+    def createLock(self) -> None:  # noqa: N802
+        """There is none: a deque takes a line from any thread at any time."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.append(self.format(record))
         if record.levelno >= logging.ERROR:
@@ -59,16 +63,18 @@ class GatheringHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """The time in UTC; its text is made once a second."""
+    """When (in UTC), how grave, who, what; then the traceback, if there is one."""
 
-    _second = 0
-    _text = ""
+    _last = (0, "")  # a second and its text, which is made once
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        if int(record.created) != self._second:
-            self._second = int(record.created)
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second))
-        return self._text
+    def format(self, record: logging.LogRecord) -> str:
+        second, text = self._last
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._last = (second, text)
+        line = f"{text}.{int(record.msecs):03d}Z {record.levelname} {record.name}: {record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def start_logging(options: config.Log, process: int = 1) -> None:
@@ -79,7 +85,7 @@ def start_logging(options: config.Log, process: int = 1) -> None:
     """
     stop_logging()
     handler = GatheringHandler(_open(options.file, process))
-    handler.setFormatter(LineFormatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter())
     for logger in LOGGERS:
         logger.addHandler(handler)
         logger.propagate = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from scoresvc import handlers
@@ -17,6 +18,10 @@ POST = ("POST",)
 TEXT = "text/plain; charset=utf-8"
 CSV = "text/csv; charset=utf-8"
 
+PATHS_KEPT = 4096  # whose route is remembered
+PATH_CHARACTERS_KEPT = 64  # the longest of them
+LISTS_KEPT = 1024  # whose text is remembered
+
 NO_STORE = (("Cache-Control", "no-store"),)
 
 
@@ -28,7 +33,8 @@ def write_nothing(value: None) -> str:
     return ""
 
 
-def write_scores(scores: Iterable[UserScore]) -> str:
+@lru_cache(LISTS_KEPT)
+def write_scores(scores: tuple[UserScore, ...]) -> str:
     return ",".join([f"{user_id}={score}" for user_id, score in scores])
 
 
@@ -66,11 +72,15 @@ _ROUTES_BY_SHAPE = {_shape(route.path): route for route in ROUTES}
 _NAMES = {route.path: [s[1:-1] for s in route.path.split("/") if s.startswith("<")] for route in ROUTES}
 
 
-def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
+def find_route(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
     """Returns the route with the digits of `path` by name. Raises UnknownPath or MethodNotAllowed.
 
     Every path may end in one `/`.
     """
+    return _find_and_keep(method, path) if len(path) <= PATH_CHARACTERS_KEPT else _find(method, path)
+
+
+def _find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
     segments = path.removesuffix("/").split("/")
     numbers = [segment for segment in segments if segment.isascii() and segment.isdigit()]
     route = _ROUTES_BY_SHAPE.get(tuple([None if segment in numbers else segment for segment in segments]))
@@ -79,3 +89,6 @@ def find_route(method: str, path: str) -> tuple[Route, dict[str, str]]:
     if method not in route.methods:
         raise MethodNotAllowed(route.methods)
     return route, dict(zip(_NAMES[route.path], numbers, strict=True))
+
+
+_find_and_keep = lru_cache(PATHS_KEPT)(_find)

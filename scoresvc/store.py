@@ -38,7 +38,7 @@ class UserScore(NamedTuple):
 
 
 class RememberedList(NamedTuple):
-    scores: list[UserScore]
+    scores: tuple[UserScore, ...]
     mark: int  # of the level, see Changes
     read_at: float  # of time.monotonic, in seconds
 
@@ -156,7 +156,7 @@ class Store:
         ).rowcount
         return [changed > 0] * len(posts)
 
-    def high_scores(self, level_id: int) -> list[UserScore]:
+    def high_scores(self, level_id: int) -> tuple[UserScore, ...]:
         """Returns the best 15 of a level, highest first; of equal scores the one reached first."""
         now, mark = time.monotonic(), self._changes.mark(level_id)
         remembered = self._lists.get(level_id)
@@ -166,7 +166,7 @@ class Store:
         _remember(self._lists, level_id, RememberedList(scores, mark, now), MEMORY_LEVELS_MAX)
         return scores
 
-    def _read_high_scores(self, level_id: int) -> list[UserScore]:
+    def _read_high_scores(self, level_id: int) -> tuple[UserScore, ...]:
         rows = self._database.read(
             """
             SELECT user_id, score
@@ -177,7 +177,7 @@ class Store:
             """,
             {"level_id": level_id},
         )
-        return [UserScore(*row) for row in rows]
+        return tuple(UserScore(*row) for row in rows)
 
     def purge_sessions(self) -> None:
         """Deletes the sessions that have ended, a slice at a time so that others may write between."""
