@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from scoresvc import cli
+from scoresvc import cli, config
 from scoresvc.errors import StartError
 
 _making_app = threading.Lock()
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     with _making_app:
         if "app" not in globals():
             try:
-                globals()["app"] = cli.make_app()
+                globals()["app"] = cli.make_app(config.load())
             except StartError as error:
                 raise SystemExit(f"scoresvc: {error}") from None
     return globals()["app"]

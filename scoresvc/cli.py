@@ -7,6 +7,7 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from scoresvc import config, serve
 from scoresvc.config import Config, Setting
 from scoresvc.database import SQLITE_VERSION, Database, bears_several_writers
 from scoresvc.errors import StartError, Unavailable
+from scoresvc.granian import serve_with_granian
 from scoresvc.log import start_logging, stop_logging
 from scoresvc.migrate import migrate
 from scoresvc.store import open_store
@@ -36,6 +38,7 @@ HTTP_FLAGS = (
     (("--host",), "server", "host", "address of HTTP"),
     (("--threads",), "server", "threads", "threads that answer requests"),
     (("--processes",), "server", "processes", "processes that share the ports"),
+    (("--server",), "server", "server", "waitress or granian"),
     (("--tcp-port",), "tcp", "port", "port of JSON over TCP, which this enables"),
 )
 TCP_FLAGS = (
@@ -58,14 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def make_app() -> Application:
-    """Returns the service as `config.ini` wants it, its database open. Raises StartError."""
-    settings = config.load()
-    start_logging(settings.log)
+def make_app(settings: Config) -> Application:
+    """Returns the service, open until the process ends. Raises StartError."""
+    application, close = _open_service(settings)
+    atexit.register(close)
+    return application
+
+
+def _open_service(settings: Config, process: int = 1) -> tuple[Application, Callable[[], None]]:
+    """Returns the service with what closes it."""
+    start_logging(settings.log, process)
     store = open_store(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    atexit.register(store.close)
-    return Application(store)
+
+    def close() -> None:
+        store.close()
+        stop_logging()
+
+    return Application(store), close
 
 
 def run_serve(settings: Config, options: argparse.Namespace) -> int:
@@ -78,18 +91,23 @@ def run_serve(settings: Config, options: argparse.Namespace) -> int:
         )
     serve.allow_many_files()
     http = serve.listen(settings.server.host, settings.server.port)
+    http_port = http.getsockname()[1]
     tcp = serve.listen(settings.tcp.host, settings.tcp.port) if settings.tcp.enabled else None
     _try_start(settings)
-    _announce(settings, f"http://{serve.address_of(http)}" + (f" and tcp://{serve.address_of(tcp)}" if tcp else ""))
+    addresses = f"http://{serve.address_of(http)}" + (f" and tcp://{serve.address_of(tcp)}" if tcp else "")
+    announce = partial(_announce, settings, addresses)
+
+    if settings.server.server == "granian":
+        http.close()
+        serve_with_granian(settings, http_port, tcp, partial(_open_service, settings), announce)
+        return 0
 
     def serve_one(number: int) -> None:
-        start_logging(settings.log, number)
-        store = open_store(settings)
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        serve.serve_http_and_tcp(Application(store), http, tcp, settings)
-        store.close()
-        stop_logging()
+        application, close = _open_service(settings, number)
+        serve.serve_http_and_tcp(application, http, tcp, settings)
+        close()
 
+    announce()
     if processes == 1:
         serve_one(1)
         return 0

@@ -66,6 +66,7 @@ class Server:
     port: int = _option(8080, _whole(0, 65535))
     threads: int = _option(8, _whole(1, 256))
     processes: int = _option(1, _whole(1, 64))
+    server: str = _option("waitress", _one_of("waitress", "granian"))
 
 
 @dataclass(frozen=True)

@@ -195,11 +195,27 @@ def serve_in_processes(count: int, serve_one: Callable[[int], None]) -> bool:
     return children.wait()
 
 
+class Lifeline:
+    """Ends forked processes when their parent dies: a pipe whose other end only the parent holds."""
+
+    def __init__(self) -> None:
+        self._readable, self._writable = os.pipe()
+
+    def hold(self) -> None:
+        """To be called in the child."""
+        os.close(self._writable)
+        threading.Thread(target=self._end_with_parent, name="scoresvc-lifeline", daemon=True).start()
+
+    def _end_with_parent(self) -> None:
+        os.read(self._readable, 1)
+        os._exit(1)  # at once: whoever starts the service again needs the ports and the database
+
+
 class Children:
     """Forked processes that end together, also when their parent dies."""
 
     def __init__(self) -> None:
-        self._lifeline, self._end = os.pipe()
+        self._lifeline = Lifeline()
         self._pids: set[int] = set()
         self._stopping = False
 
@@ -216,8 +232,7 @@ class Children:
             for stop_signal in STOP_SIGNALS:
                 signal.signal(stop_signal, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            os.close(self._end)
-            threading.Thread(target=self._stop_with_parent, daemon=True).start()
+            self._lifeline.hold()
             serve_one(number)
             status = 0
         except BaseException:
@@ -239,7 +254,3 @@ class Children:
                 well = False
                 self.stop()
         return well
-
-    def _stop_with_parent(self) -> None:
-        os.read(self._lifeline, 1)
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -30,14 +30,16 @@ class Server:
         self,
         folder: Path,
         *flags: str,
-        command: Sequence[str] = (sys.executable, "-m", "scoresvc", "serve", "--port", "0"),
+        command: Sequence[str] = (),
         environ: dict[str, str] | None = None,
         within: Sequence[str] = (),
+        http_server: str = "waitress",
     ) -> None:
         self.folder = folder
         self.database = folder / "scores.sqlite3"
         self._log_path = folder / "log.txt"
         self._logged_before = len(self.log)
+        command = command or (sys.executable, "-m", "scoresvc", "serve", "--port", "0", "--server", http_server)
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*within, *command, *flags], cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environ or {})}

@@ -26,6 +26,7 @@ ORDER = (
     "frames",
     "jsontcp",
     "serve",
+    "granian",
     "cli",
     "__init__",
     "__main__",

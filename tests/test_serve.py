@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,17 @@ KILLS = 20
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(params=["waitress", "granian"])
+def start(request: pytest.FixtureRequest) -> Callable[..., Server]:
+    """Starts the service on each of the servers that it knows."""
+    if request.param == "granian":
+        pytest.importorskip("granian", reason="granian is not installed")
+    return partial(Server, http_server=request.param)
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path) as server:
+def server(start: Callable[..., Server], tmp_path: Path) -> Iterator[Server]:
+    with start(tmp_path) as server:
         yield server
 
 
@@ -50,21 +59,21 @@ def test_the_startup_line_says_address_database_sqlite_and_processes(server: Ser
         assert word in line
 
 
-def test_sessions_and_scores_outlive_a_restart(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
+def test_sessions_and_scores_outlive_a_restart(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path) as server:
         _, key = server.call("GET", "/4711/")
         assert server.call("POST", f"/2/score?sessionkey={key}", "1500") == (200, "")
         assert server.terminate() == 0
 
-    with Server(tmp_path) as server:
+    with start(tmp_path) as server:
         assert server.call("POST", f"/3/score?sessionkey={key}", "7") == (200, "")
         assert server.call("GET", "/2/highscorelist") == (200, "4711=1500")
 
 
-def test_nothing_acknowledged_is_lost_to_kill_9(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_to_kill_9(start: Callable[..., Server], tmp_path: Path) -> None:
     acknowledged = 0
     for cycle in range(KILLS):
-        with Server(tmp_path) as server:
+        with start(tmp_path) as server:
             posts = Posts(server, first_level=cycle * 10**6)
             posts.wait_for(30 + 5 * cycle)
             server.kill()
@@ -194,8 +203,8 @@ def test_no_session_key_is_in_the_log_or_beside_the_database(server: Server) -> 
         assert key.encode() not in path.read_bytes()
 
 
-def test_a_whole_game_runs_over_json_and_http_sees_it(tmp_path: Path) -> None:
-    with Server(tmp_path, "--tcp-port", "0") as server:
+def test_a_whole_game_runs_over_json_and_http_sees_it(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--tcp-port", "0") as server:
         key = server.ask(method="GET", path="/4711/login")["data"]
 
         posted = server.ask(method="POST", path=f"/2/score?sessionkey={key}", data=1500)
@@ -227,16 +236,16 @@ def test_an_application_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert_refused_in_one_line(run(tmp_path, "jsontcp", "--port", "0", "nowhere:app"), "nowhere")
 
 
-def test_one_session_per_user_on_the_command_line(tmp_path: Path) -> None:
-    with Server(tmp_path, "--one-session-per-user") as server:
+def test_one_session_per_user_on_the_command_line(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--one-session-per-user") as server:
         (_, old), (_, new) = server.call("GET", "/7/"), server.call("GET", "/7/")
 
         assert server.call("POST", f"/2/score?sessionkey={old}", "1")[0] == 401
         assert server.call("POST", f"/2/score?sessionkey={new}", "1")[0] == 200
 
 
-def test_the_log_goes_to_the_file_that_is_named(tmp_path: Path) -> None:
-    with Server(tmp_path, "--logfile", "service.log") as server:
+def test_the_log_goes_to_the_file_that_is_named(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--logfile", "service.log") as server:
         server.call("GET", "/")
         server.terminate()
 
@@ -290,8 +299,8 @@ def test_several_processes_are_refused_where_sqlite_cannot_bear_them(tmp_path: P
 
 
 @pytest.mark.skipif(not bears_several_writers(), reason="this SQLite cannot bear several writers")
-def test_several_processes_share_the_port_and_end_together(tmp_path: Path) -> None:
-    with Server(tmp_path, "--processes", "2") as server:
+def test_several_processes_share_the_port_and_end_together(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--processes", "2") as server:
         posts = Posts(server, threads=8)
         posts.wait_for(200)
         started = time.monotonic()
@@ -306,8 +315,8 @@ def test_several_processes_share_the_port_and_end_together(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not bears_several_writers(), reason="this SQLite cannot bear several writers")
-def test_when_the_first_process_is_killed_the_others_end(tmp_path: Path) -> None:
-    with Server(tmp_path, "--processes", "2") as server:
+def test_when_the_first_process_is_killed_the_others_end(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--processes", "2") as server:
         server.kill()
 
         until = time.monotonic() + 10
@@ -348,7 +357,9 @@ def test_importing_the_package_does_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_after_a_failed_fsync_the_process_ends_with_an_error_and_nothing_false_was_acknowledged(tmp_path: Path) -> None:
+def test_after_a_failed_fsync_the_process_ends_and_nothing_false_was_acknowledged(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
     failing = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync")
     inject = ("-e", "inject=fsync,fdatasync:error=EIO:when=40+")
     with Server(tmp_path, within=(*failing, *inject)) as server:
@@ -357,7 +368,7 @@ def test_after_a_failed_fsync_the_process_ends_with_an_error_and_nothing_false_w
 
         assert server.process.wait(15) == 1
 
-    with Server(tmp_path) as server:
+    with start(tmp_path) as server:
         server.terminate()
     assert_nothing_lost(server.database, posts)
     assert set(posts.refused) <= {503}
