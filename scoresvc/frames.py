@@ -30,11 +30,9 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     422: "Unprocessable Entity",
 }
 
-# These speak of the connection or of the length of the body: a client cannot know either (RFC 9110, section 7.6.1).
-RESERVED_HEADERS = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"} | {
-    "content-length",
-    "expect",
-}
+# What speaks of the connection or of the length of the body is not the client's to say.
+HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+RESERVED_HEADERS = HOP_BY_HOP_HEADERS | {"content-length", "expect"}
 
 _PATH = re.compile(r"/[^\x00-\x20\x7f]*")
 _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
+SURPLUS_MAX = 500  # connections over the limit that are told so; more are closed without a word
 PRESENT_MAX = 2  # workers at the sockets; measured: 8 are a third slower, 1 hands over at every request
 BACKLOG = 1024  # connections that wait to be accepted
 RECEIVE_BYTES = 65536  # taken from a socket at once
@@ -66,7 +67,7 @@ class Gateway:
         self._watcher = Watcher(self._ready)
         self._work_or_listener = _make_selector(self._ready, listener)
         self._work_alone = _make_selector(self._ready)
-        self._waiting = threading.Lock()
+        self._entrance = threading.Lock()
         self._crew = Crew(threads)
         self._stopping = False
         self._done = threading.Event()
@@ -116,18 +117,23 @@ class Gateway:
         """What each worker does until the end."""
         while not self._done.is_set():
             self._crew.rest()
+            client = self._find_work()
+            if client:
+                self._go_on(client)
+
+    def _find_work(self) -> Client | None:
+        """Returns a client that can go on, or None after waiting for one."""
+        with self._entrance:  # one at a time, so that connections are admitted in the order in which they came
             client = self._ready.take() or self._accept()
             if client is None:
-                self._wait_for_work()
-                continue
-            try:
-                client.step(client)
-            except OSError:  # the client is gone
-                self._close(client)
+                (self._work_alone if self._stopping else self._work_or_listener).select()
+        return client
 
-    def _wait_for_work(self) -> None:
-        with self._waiting:  # a selector is for one thread at a time, and a connection need not wake two
-            (self._work_alone if self._stopping else self._work_or_listener).select()
+    def _go_on(self, client: Client) -> None:
+        try:
+            client.step(client)
+        except OSError:  # the client is gone
+            self._close(client)
 
     def _accept(self) -> Client | None:
         if self._stopping:
@@ -152,7 +158,7 @@ class Gateway:
             client.step = self._turn_away
 
     def _turn_away(self, client: Client) -> None:
-        if len(self._surplus) > self._limits.connections_max:
+        if len(self._surplus) > SURPLUS_MAX:
             self._close(client)
         else:
             self._refuse(client, 503)
@@ -391,6 +397,8 @@ class Crew:
     """
 
     def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._enough = PRESENT_MAX
         self._present = workers
         self._resting = 0
         self._lock = threading.Lock()
@@ -409,15 +417,16 @@ class Crew:
     def rest(self) -> None:
         """Returns when this worker is needed, mostly at once."""
         with self._lock:
-            if self._present <= PRESENT_MAX:
+            if self._present <= self._enough:
                 return
             self._present -= 1
             self._resting += 1
         self._calls.acquire()
 
     def dismiss(self) -> None:
-        """Calls all that rest."""
+        """Calls all that rest; nobody will again."""
         with self._lock:
+            self._enough = self._workers
             while self._resting:
                 self._call_one()
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoresvc import jsontcp
 from scoresvc.jsontcp import PRESENT_MAX, Gateway, Limits
 
 if TYPE_CHECKING:
@@ -388,7 +389,10 @@ class TestRefusing:
             assert refused == {refusal(503, "Service Unavailable")}
             assert (answer, admitted, read_all(second)) == (HELLO_ANSWER, HELLO_ANSWER, HELLO_ANSWER)
 
-    def test_far_too_many_connections_are_not_even_answered(self, serve: Serve) -> None:
+    def test_far_too_many_connections_are_not_even_answered(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jsontcp, "SURPLUS_MAX", 2)
         address = serve(hello, connections_max=2)
         with connect(address), connect(address), connect(address) as first, connect(address) as second:
             answers = [read_all(first), read_all(second)]
@@ -586,12 +590,12 @@ class TestStopping:
         address = listener.getsockname()
         gateway = Gateway(application, listener, Limits(), 2)
         gateway.start()
-        with connect(address) as busy, connect(address) as idle:
+        with connect(address) as idle, connect(address) as busy:
             busy.sendall(HELLO)
             application.called.wait(PATIENCE)
             stopping = threading.Thread(target=gateway.stop, args=(PATIENCE,))
             stopping.start()
-            idle.settimeout(1)
+            idle.settimeout(PATIENCE / 2)
             assert read_all(idle) == b""
             application.release.set()
             stopping.join()
@@ -606,7 +610,7 @@ class TestStopping:
         address = listener.getsockname()
         gateway = Gateway(lambda environ, start: calls[environ["PATH_INFO"]](environ, start), listener, Limits(), 3)
         gateway.start()
-        with connect(address) as first, connect(address) as second, connect(address) as idle:
+        with connect(address) as idle, connect(address) as first, connect(address) as second:
             first.sendall(HELLO.replace(b'"/"', b'"/first"'))
             second.sendall(HELLO.replace(b'"/"', b'"/second"'))
             assert all(call.called.wait(PATIENCE) for call in calls.values())
