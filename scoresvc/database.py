@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
@@ -29,6 +30,20 @@ T = TypeVar("T")
 
 # Makes one change for each of the rows, returns one result for each. May be called again after a rollback.
 Change = Callable[["sqlite3.Connection", list[R]], Iterable[T]]
+
+
+@dataclass(frozen=True)
+class OneStatement(Generic[R, T]):
+    """A change of one statement, which SQLite by itself makes wholly or not at all.
+
+    It spares BEGIN and COMMIT, at each of which the writer gives up the interpreter's lock and waits for it again.
+    """
+
+    change: Change[R, T]
+
+    def __call__(self, connection: sqlite3.Connection, rows: list[R]) -> Iterable[T]:
+        return self.change(connection, rows)
+
 
 BATCH_MAX = 256  # changes in one transaction
 QUEUE_MAX = 4096  # changes that wait for the writer
@@ -191,33 +206,31 @@ class Writer:
             self._batch.append(self._queue.get())
 
     def _commit(self, batch: list[AnyWrite]) -> None:
+        """Makes the changes of a batch in one transaction, then tells each its result."""
         try:
-            if not self._begin(batch):
-                return
-            for change, writes in _by_change(batch).items():
-                results = change(self._connection, [write.row for write in writes])
-                for write, result in zip(writes, results, strict=True):
-                    write.result = result
+            made = self._make(batch)
         except Exception as error:
             self._run_apart(batch, error)
             return
         try:
-            self._connection.execute("COMMIT")
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._roll_back()
             self._fail_unavailable(batch, error)
             return
-        self._note_fault("")
+        if made:
+            self._note_fault("")
         for write in batch:
             write.done.release()
 
-    def _begin(self, batch: list[AnyWrite]) -> bool:
-        """Takes the write lock; while another program holds it, `batch` shrinks, and at last it is given up."""
+    def _make(self, batch: list[AnyWrite]) -> bool:
+        """Makes the changes; while another program holds the database, `batch` shrinks, and at last it is given up."""
         while batch:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._make_at_once(batch)
             except sqlite3.OperationalError as error:
-                if not _is_busy(error):
+                if self._connection.in_transaction or not _is_busy(error):
                     raise
                 self._locked = True
                 self._note_fault(str(error))
@@ -227,9 +240,18 @@ class Writer:
                 return True
         return False
 
+    def _make_at_once(self, batch: list[AnyWrite]) -> None:
+        changes = _by_change(batch)
+        if len(changes) > 1 or not isinstance(batch[0].change, OneStatement):
+            self._connection.execute("BEGIN IMMEDIATE")
+        for change, writes in changes.items():
+            results = change(self._connection, [write.row for write in writes])
+            for write, result in zip(writes, results, strict=True):
+                write.result = result
+
     def _run_apart(self, batch: list[AnyWrite], error: Exception) -> None:
         """After a change failed: fails it, and runs its neighbours again where the database is well."""
-        database_is_well = self._roll_back()
+        database_is_well = self._roll_back() or not _is_fault(error)
         if len(batch) == 1 or not database_is_well:
             self._fail(batch, error)
             return
@@ -244,13 +266,13 @@ class Writer:
         return True
 
     def _fail(self, batch: list[AnyWrite], error: Exception) -> None:
-        if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+        if _is_fault(error):
             self._fail_unavailable(batch, error)
             return
         for write in batch:
             write.fail(error)
 
-    def _fail_unavailable(self, batch: list[AnyWrite], error: sqlite3.DatabaseError) -> None:
+    def _fail_unavailable(self, batch: list[AnyWrite], error: Exception) -> None:
         if _fsync_failed(error):
             raise error
         self._note_fault(str(error))
@@ -325,12 +347,17 @@ def _by_change(batch: list[AnyWrite]) -> dict[Change[Any, Any], list[AnyWrite]]:
     return writes
 
 
+def _is_fault(error: Exception) -> bool:
+    """Tells what the database did from what a change did wrong."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 def _is_busy(error: sqlite3.OperationalError) -> bool:
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return code & 0xFF == SQLITE_BUSY if code is not None else "locked" in str(error)
 
 
-def _fsync_failed(error: sqlite3.DatabaseError) -> bool:
+def _fsync_failed(error: Exception) -> bool:
     """Python 3.10 and pysqlite3 do not tell the faults of the disk apart: there each of them counts."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if code is None:

@@ -35,7 +35,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WAITRESS_LIMITS: dict[str, Any] = {
     "max_request_body_size": 65536,  # bytes; the application itself refuses more than 1 KiB
     "max_request_header_size": 16384,  # bytes
-    "connection_limit": 1000,
+    "connection_limit": 2000,
     "channel_timeout": 60,  # seconds that an idle connection is kept
     "cleanup_interval": 5,  # seconds
     "inbuf_overflow": 131072,  # bytes; above the limit of a body, so that none goes through a file
@@ -55,11 +55,14 @@ class HttpServer:
         self._sweep_at = 0.0
         self._stopping = False
 
-    def run(self) -> None:
-        """Serves until `stop`, then finishes what is in hand, in at most GRACE seconds."""
+    def serve(self) -> None:
+        """Serves until `stop`."""
         while not self._stopping:
             self._turn(SWEEP_INTERVAL)
             self._cut_slow_requests()
+
+    def finish(self) -> None:
+        """Accepts no more and finishes what is in hand, in at most GRACE seconds."""
         wasyncore.dispatcher.close(self._server)
         until = time.monotonic() + GRACE
         while self._server.active_channels and time.monotonic() < until:
@@ -69,7 +72,7 @@ class HttpServer:
         wasyncore.close_all(self._connections)
 
     def stop(self) -> None:
-        """Ends `run`; may be called in a signal handler."""
+        """Ends `serve`; may be called in a signal handler."""
         self._stopping = True
         self._server.pull_trigger()
 
@@ -152,12 +155,16 @@ def serve_http_and_tcp(
     """Serves on both sockets until SIGTERM or SIGINT, then finishes what is in hand."""
     server = HttpServer(application, http, options.server.threads)
     _stop_at_signal(server.stop)
-    gateway = tcp and make_gateway(application, tcp, options)
-    if gateway:
+    gateways = [make_gateway(application, tcp, options)] if tcp else []
+    for gateway in gateways:
         gateway.start()
-    server.run()
-    if gateway:
-        gateway.stop(GRACE)
+    server.serve()
+    finishing = [threading.Thread(target=gateway.stop, args=(GRACE,)) for gateway in gateways]
+    for thread in finishing:
+        thread.start()
+    server.finish()
+    for thread in finishing:
+        thread.join()
 
 
 def serve_tcp(application: WSGIApplication, tcp: socket.socket, options: config.Config) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from scoresvc.changes import Changes
 from scoresvc.config import Config
-from scoresvc.database import Database
+from scoresvc.database import Database, OneStatement
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.migrate import migrate
 
@@ -68,6 +68,7 @@ class Store:
         self._lifetime = lifetime
         self._one_per_user = one_per_user
         self._clock = clock
+        self._keep_post = OneStatement(self._keep_scores)
         self._changes = Changes(database.path.with_name(f"{database.path.name}.changes"))
         self._lists: dict[int, RememberedList] = {}
         self._sessions: dict[str, RememberedSession] = {}
@@ -126,7 +127,7 @@ class Store:
 
         Who reaches a score later comes later in the list, even where the clock stands still or jumps back.
         """
-        if self._database.write(self._keep_scores, (level_id, user_id, score)):
+        if self._database.write(self._keep_post, (level_id, user_id, score)):
             self._changes.note(level_id)
 
     def _keep_scores(self, connection: sqlite3.Connection, posts: list[tuple[int, int, int]]) -> list[bool]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from scoresvc import cli, serve
+from scoresvc import serve
 from scoresvc.config import Config
 
 
@@ -24,7 +24,6 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(cli.SWITCH_INTERVAL)
     listener = serve.listen("127.0.0.1", 0)
     print(f"serves http://{serve.address_of(listener)}", file=sys.stderr, flush=True)
     serve.serve_http_and_tcp(app, listener, None, Config())
