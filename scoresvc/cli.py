@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from scoresvc import config, serve
 from scoresvc.config import Config, Setting
-from scoresvc.database import SQLITE_VERSION, Database, bears_several_writers
+from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.granian import serve_with_granian
 from scoresvc.log import start_logging, stop_logging
 from scoresvc.migrate import migrate
+from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
 from scoresvc.store import open_store
 from scoresvc.wsgi import Application
 

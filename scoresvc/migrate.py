@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from scoresvc.database import Database
 from scoresvc.errors import StartError
+from scoresvc.sqlite import sqlite3
 
 
 class Migration(NamedTuple):

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -15,9 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from scoresvc.changes import Changes
 from scoresvc.config import Config
-from scoresvc.database import Database, OneStatement
+from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.migrate import migrate
+from scoresvc.sqlite import sqlite3
+from scoresvc.writer import OneStatement
 
 KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
 PURGE_INTERVAL = 10.0  # seconds

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from scoresvc.database import Database, sqlite3
+from scoresvc.database import Database
 from scoresvc.migrate import migrate
+from scoresvc.sqlite import sqlite3
 from scoresvc.store import Store
 from scoresvc.wsgi import Application
 

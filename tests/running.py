@@ -18,9 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scoresvc.database import sqlite3
+from scoresvc.sqlite import sqlite3
 
 START_WAIT = 20.0  # seconds
+
+
+class DidNotStart(AssertionError):
+    """The server ended before it served, with this status and this in its log."""
+
+    def __init__(self, status: int, log: str) -> None:
+        super().__init__(f"the server did not start: {log}")
+        self.status = status
+        self.log = log
 
 
 class Server:
@@ -67,7 +76,7 @@ class Server:
                 break
             time.sleep(0.01)
         self.kill()
-        raise AssertionError(f"the server did not start: {self.log[self._logged_before :]}")
+        raise DidNotStart(self.process.returncode, self.log[self._logged_before :])
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)

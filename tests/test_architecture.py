@@ -15,6 +15,8 @@ ORDER = (
     "errors",
     "config",
     "log",
+    "sqlite",
+    "writer",
     "database",
     "migrate",
     "changes",

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc import database as module
-from scoresvc.database import LOCKED_QUEUE_MAX, LOCKED_WAIT, Database, bears_several_writers, sqlite3
+from scoresvc import writer as module
+from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
+from scoresvc.sqlite import bears_several_writers, sqlite3
+from scoresvc.writer import LOCKED_QUEUE_MAX, LOCKED_WAIT
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc.database import Database, bears_several_writers, sqlite3
+from scoresvc.database import Database
 from scoresvc.errors import StartError
 from scoresvc.migrate import migrate, read_migrations, split_statements
+from scoresvc.sqlite import bears_several_writers, sqlite3
 
 
 def version(path: Path) -> int:

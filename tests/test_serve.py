@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc.database import SQLITE_VERSION, bears_several_writers
+from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
 from tests.running import Posts, Server, assert_nothing_lost, call
 
 KILLS = 20

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scoresvc.config import Config, Database, Sessions
-from scoresvc.database import SQLITE_VERSION
+from scoresvc.sqlite import SQLITE_VERSION
 from scoresvc.store import open_store
 from tests.running import Server
 

@@ -1,0 +1,239 @@
+"""The one writer, which commits in groups."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from scoresvc.errors import Unavailable
+from scoresvc.sqlite import fsync_failed, is_busy, is_fault, sqlite3
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+# Makes one change for each of the rows, returns one result for each. May be called again after a rollback.
+Change = Callable[[sqlite3.Connection, list[R]], Iterable[T]]
+
+BATCH_MAX = 256  # changes in one transaction
+QUEUE_MAX = 4096  # changes that wait for the writer
+LOCKED_QUEUE_MAX = 2  # the same while another program holds the database: the other threads are for readers
+LOCKED_WAIT = 2.0  # seconds until a change that waits for another program is refused
+
+log = logging.getLogger("scoresvc.database")
+
+
+@dataclass(frozen=True)
+class OneStatement(Generic[R, T]):
+    """A change of one statement, which SQLite by itself makes wholly or not at all.
+
+    It spares BEGIN and COMMIT, at each of which the writer gives up the interpreter's lock and waits for it again.
+    """
+
+    change: Change[R, T]
+
+    def __call__(self, connection: sqlite3.Connection, rows: list[R]) -> Iterable[T]:
+        return self.change(connection, rows)
+
+
+class Writer:
+    """The thread with the only writing connection: it commits what has gathered in one transaction.
+
+    A failed change fails alone, a failed commit fails its whole batch. After a failed
+    fsync nobody knows what is on disk: the writer stops for good. `on_broken` is called
+    in its thread whenever it has stopped without being told to.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, on_broken: Callable[[], None]) -> None:
+        self._connection = connection
+        self._on_broken = on_broken
+        self._queue: queue.SimpleQueue[AnyWrite] = queue.SimpleQueue()
+        self._batch: list[AnyWrite] = []
+        self._locked = False
+        self._stopping = False
+        self._ended = False
+        self._fault = ""
+        self._thread = threading.Thread(target=self._run, name="scoresvc-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, change: Change[R, T], row: R) -> T:
+        """As `Database.write`."""
+        queue_max = LOCKED_QUEUE_MAX if self._locked else QUEUE_MAX
+        if self._stopping or self._ended or self._queue.qsize() + len(self._batch) >= queue_max:
+            raise Unavailable
+        write = _Write(change, row)
+        self._queue.put(write)
+        if self._ended:  # it may have ended before it could see this one
+            self._refuse_all()
+        return write.wait()
+
+    def stop(self) -> None:
+        """Commits what waits, then closes the connection."""
+        self._stopping = True
+        self._queue.put(_Write(_change_nothing, None))
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        try:
+            while not (self._stopping and self._queue.empty()):
+                self._gather()
+                self._commit(self._batch)
+                self._batch = []
+        except BaseException:
+            log.critical("the writer has stopped for good", exc_info=True)
+        self._ended = True
+        self._refuse_all()
+        if not self._stopping:
+            self._on_broken()
+
+    def _gather(self) -> None:
+        """Waits for one change, then takes what else is there."""
+        self._batch.append(self._queue.get())
+        while len(self._batch) < BATCH_MAX and not self._queue.empty():
+            self._batch.append(self._queue.get())
+
+    def _commit(self, batch: list[AnyWrite]) -> None:
+        """Makes the changes of a batch in one transaction, then tells each its result."""
+        try:
+            made = self._make(batch)
+        except Exception as error:
+            self._run_apart(batch, error)
+            return
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            self._roll_back()
+            self._fail_unavailable(batch, error)
+            return
+        if made:
+            self._note_fault("")
+        for write in batch:
+            write.done.release()
+
+    def _make(self, batch: list[AnyWrite]) -> bool:
+        """Makes the changes; while another program holds the database, `batch` shrinks, and at last it is given up."""
+        while batch:
+            try:
+                self._make_at_once(batch)
+            except sqlite3.OperationalError as error:
+                if self._connection.in_transaction or not is_busy(error):
+                    raise
+                self._locked = True
+                self._note_fault(str(error))
+                self._refuse_late(batch)
+            else:
+                self._locked = False
+                return True
+        return False
+
+    def _make_at_once(self, batch: list[AnyWrite]) -> None:
+        changes = _by_change(batch)
+        if len(changes) > 1 or not isinstance(batch[0].change, OneStatement):
+            self._connection.execute("BEGIN IMMEDIATE")
+        for change, writes in changes.items():
+            results = change(self._connection, [write.row for write in writes])
+            for write, result in zip(writes, results, strict=True):
+                write.result = result
+
+    def _run_apart(self, batch: list[AnyWrite], error: Exception) -> None:
+        """After a change failed: fails it, and runs its neighbours again where the database is well."""
+        database_is_well = self._roll_back() or not is_fault(error)
+        if len(batch) == 1 or not database_is_well:
+            self._fail(batch, error)
+            return
+        for write in batch:
+            self._commit([write])
+
+    def _roll_back(self) -> bool:
+        """Returns False where SQLite had rolled back already, as it does after most faults of the disk."""
+        if not self._connection.in_transaction:
+            return False
+        self._connection.execute("ROLLBACK")
+        return True
+
+    def _fail(self, batch: list[AnyWrite], error: Exception) -> None:
+        if is_fault(error):
+            self._fail_unavailable(batch, error)
+            return
+        for write in batch:
+            write.fail(error)
+
+    def _fail_unavailable(self, batch: list[AnyWrite], error: Exception) -> None:
+        if fsync_failed(error):
+            raise error
+        self._note_fault(str(error))
+        for write in batch:
+            write.fail(Unavailable())
+
+    def _refuse_late(self, batch: list[AnyWrite]) -> None:
+        while not self._queue.empty():
+            batch.append(self._queue.get())
+        since = time.monotonic() - LOCKED_WAIT
+        kept = [write for write in batch if write.queued_at > since][:LOCKED_QUEUE_MAX]
+        for write in batch:
+            if write not in kept:
+                write.fail(Unavailable())
+        batch[:] = kept
+
+    def _refuse_all(self) -> None:
+        while not self._queue.empty():
+            self._batch.append(self._queue.get())
+        for write in self._batch:
+            write.fail(Unavailable())
+
+    def _note_fault(self, fault: str) -> None:
+        """Logs that writing began or ceased to fail, once each."""
+        if fault == self._fault:
+            return
+        self._fault = fault
+        if fault:
+            log.error("cannot write: %s", fault)
+        else:
+            log.warning("can write again")
+
+
+class _Write(Generic[R, T]):
+    """A change on its way through the writer, and what came of it."""
+
+    __slots__ = ("change", "done", "error", "queued_at", "result", "row")
+
+    def __init__(self, change: Change[R, T], row: R) -> None:
+        self.change = change
+        self.row = row
+        self.done = threading.Lock()
+        self.done.acquire()
+        self.error: BaseException | None = None
+        self.queued_at = time.monotonic()
+        self.result: T
+
+    def fail(self, error: Exception) -> None:
+        if self.done.locked():
+            self.error = error
+            self.done.release()
+
+    def wait(self) -> T:
+        self.done.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+AnyWrite = _Write[Any, Any]
+
+
+def _change_nothing(connection: sqlite3.Connection, rows: list[None]) -> list[None]:
+    return rows
+
+
+def _by_change(batch: list[AnyWrite]) -> dict[Change[Any, Any], list[AnyWrite]]:
+    """What is in one batch came at the same time: its changes may be made in any order."""
+    writes: dict[Change[Any, Any], list[AnyWrite]] = {}
+    for write in batch:
+        writes.setdefault(write.change, []).append(write)
+    return writes
