@@ -7,6 +7,7 @@ import logging.handlers
 import threading
 import time
 from collections import deque
+from functools import lru_cache
 from pathlib import Path
 
 from scoresvc import config
@@ -15,6 +16,9 @@ from scoresvc.errors import StartError
 FILE_BYTES_MAX = 10 * 2**20  # then a new file is begun
 FILES_KEPT = 5  # besides the one that is written to
 FLUSH_INTERVAL = 0.05  # seconds that a line may wait; one of level error waits for nothing
+
+access_log = logging.getLogger("scoresvc.access")
+_gathering_calls: list[GatheringHandler] = []  # the handler, where calls are logged
 
 LOGGERS = (logging.getLogger("scoresvc"), logging.getLogger("waitress"))
 
@@ -44,6 +48,11 @@ class GatheringHandler(logging.Handler):
         if record.levelno >= logging.ERROR:
             self.flush()
 
+    def add_call(self, line: str) -> None:
+        """Gathers a line of the access log without what `logging` does for each, most of which no call needs."""
+        now = time.time()
+        self._lines.append(f"{format_time(now)} INFO scoresvc.access: {line}")
+
     def flush(self) -> None:
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
@@ -63,18 +72,30 @@ class GatheringHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """When (in UTC), how grave, who, what; then the traceback, if there is one."""
-
-    _last = (0, "")  # a second and its text, which is made once
+    """When, how grave, who, what; then the traceback, if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        second, text = self._last
-        if second != int(record.created):
-            second = int(record.created)
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._last = (second, text)
-        line = f"{text}.{int(record.msecs):03d}Z {record.levelname} {record.name}: {record.getMessage()}"
+        line = f"{format_time(record.created)} {record.levelname} {record.name}: {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def format_time(now: float) -> str:
+    """Returns Unix seconds as `2026-11-21T03:04:05.678Z`."""
+    second = int(now)
+    return f"{_format_second(second)}.{int((now - second) * 1000):03d}Z"
+
+
+@lru_cache(2)
+def _format_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def log_call(line: str) -> None:
+    """Logs a call at level info."""
+    if _gathering_calls:
+        _gathering_calls[0].add_call(line)
+    else:
+        access_log.info(line)
 
 
 def start_logging(options: config.Log, process: int = 1) -> None:
@@ -90,16 +111,15 @@ def start_logging(options: config.Log, process: int = 1) -> None:
         logger.addHandler(handler)
         logger.propagate = False
         logger.setLevel(options.level.upper())
-    # What no line of ours shows need not be found out for each one:
-    # https://docs.python.org/3/howto/logging.html#optimization
-    logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    if access_log.isEnabledFor(logging.INFO):
+        _gathering_calls.append(handler)
     # A line for every request that waits a moment for a thread tells nothing.
     logging.getLogger("waitress.queue").setLevel("ERROR")
 
 
 def stop_logging() -> None:
     """Writes what waits and closes the log."""
+    _gathering_calls.clear()
     for handler in {handler for logger in LOGGERS for handler in logger.handlers}:
         for logger in LOGGERS:
             logger.removeHandler(handler)

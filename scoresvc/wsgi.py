@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from scoresvc.errors import InternalError, Refusal
+from scoresvc.log import log_call
 from scoresvc.request import Environ, Request
 from scoresvc.routes import TEXT, find_route
 from scoresvc.store import Store
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 CALL_LOGGED_MAX = 100  # characters
 
 log = logging.getLogger("scoresvc.wsgi")
-access_log = logging.getLogger("scoresvc.access")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -58,8 +58,7 @@ def _refuse(refusal: Refusal) -> tuple[str, str, Headers, bytes]:
 
 def _log_access(environ: Environ, status: str, seconds: float) -> None:
     """Logs method, path, status and milliseconds, but nothing that may be a session key."""
-    if access_log.isEnabledFor(logging.INFO):
-        call = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
-        if not status.startswith("2"):
-            call = _UNFIT_FOR_LOG.sub("*", call)[:CALL_LOGGED_MAX]
-        access_log.info(f"{call} {status[:3]} {seconds * 1000:.1f}")
+    call = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
+    if not status.startswith("2"):
+        call = _UNFIT_FOR_LOG.sub("*", call)[:CALL_LOGGED_MAX]
+    log_call(f"{call} {status[:3]} {seconds * 1000:.1f}")

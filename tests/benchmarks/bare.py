@@ -1,16 +1,18 @@
 """A WSGI application that answers with constants: what a server itself costs.
 
-`python -m tests.benchmarks.bare` serves it as `scoresvc serve` would, on a free port.
+`python -m tests.benchmarks.bare [granian]` serves it as `scoresvc serve` would, on a free port.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from scoresvc import serve
 from scoresvc.config import Config
+from scoresvc.granian import serve_with_granian
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -23,7 +25,20 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return [body]
 
 
-if __name__ == "__main__":
+def announce(address: str) -> None:
+    print(f"bare serves http://{address}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
     listener = serve.listen("127.0.0.1", 0)
-    print(f"serves http://{serve.address_of(listener)}", file=sys.stderr, flush=True)
-    serve.serve_http_and_tcp(app, listener, None, Config())
+    address, port = serve.address_of(listener), listener.getsockname()[1]
+    if sys.argv[1:] == ["granian"]:
+        listener.close()
+        serve_with_granian(Config(), port, None, lambda number: (app, lambda: None), partial(announce, address))
+    else:
+        announce(address)
+        serve.serve_http_and_tcp(app, listener, None, Config())
+
+
+if __name__ == "__main__":
+    main()

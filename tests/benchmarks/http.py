@@ -1,8 +1,8 @@
 """Measures requests a second over HTTP: the service beside a bare application on the same server.
 
-`python -m tests.benchmarks.http [--connections N] [--rounds N] [--seconds N]` needs `wrk` (Debian's
-package of that name). All servers run at once, each round loads them one after the other, so that a ratio
-compares neighbours in time. Posts are durable and rise: each improves a best.
+`python -m tests.benchmarks.http [--servers NAME …] [--connections N] [--rounds N] [--seconds N]` needs
+`wrk` (Debian's package of that name). All servers run at once, each round loads them one after the other,
+so that a ratio compares neighbours in time. Posts are durable and rise: each improves a best.
 """
 
 from __future__ import annotations
@@ -89,7 +89,12 @@ SERVERS = {
     "waitress-serve, scoresvc": (*WAITRESS_SERVE, "scoresvc:app"),
     "scoresvc serve, bare": (sys.executable, "-m", "tests.benchmarks.bare"),
     "scoresvc serve, scoresvc": (sys.executable, "-m", "scoresvc", "serve", "--port", "0"),
+    "granian, bare": (sys.executable, "-m", "tests.benchmarks.bare", "granian"),
+    "granian, scoresvc": (sys.executable, "-m", "scoresvc", "serve", "--port", "0", "--server", "granian"),
 }
+
+
+KINDS = ("waitress-serve", "scoresvc serve", "granian")
 
 
 def load(server: Server, workload: str, connections: int, seconds: int) -> Measured:
@@ -119,6 +124,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--servers", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--workloads", nargs="+", default=["read", "post", "mixed"])
     options = parser.parse_args()
     if not shutil.which("wrk"):
@@ -131,6 +137,7 @@ def main() -> None:
         servers = {
             name: stack.enter_context(served(Path(temporary) / str(number), name))
             for number, name in enumerate(SERVERS)
+            if name.partition(",")[0] in options.servers
         }
         for workload in options.workloads:
             measure(servers, workload, options)
