@@ -96,9 +96,9 @@ class Database:
 
     def close(self) -> None:
         """Commits what waits, then closes the connections."""
-        self._writer.stop()
         while self._idle_readers:
             self._idle_readers.pop().close()
+        self._writer.stop()  # last: only a writing connection leaves no write-ahead log behind
         self._lock.close()
 
 

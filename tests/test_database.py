@@ -258,6 +258,16 @@ def test_closing_commits_what_waits(database_path: Path) -> None:
         database.write(insert, (9, ""))
 
 
+def test_closing_leaves_no_write_ahead_log_behind(database_path: Path) -> None:
+    database = Database(database_path)
+    database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY)")
+    database.read("SELECT n FROM t", {})
+
+    database.close()
+
+    assert not database_path.with_name(database_path.name + "-wal").exists()
+
+
 def test_a_database_that_cannot_be_read_is_unavailable(database: Database) -> None:
     with pytest.raises(Unavailable):
         database.read("SELECT n FROM nowhere", {})
