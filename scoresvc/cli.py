@@ -105,14 +105,13 @@ def run_serve(settings: Config, options: argparse.Namespace) -> int:
 
     def serve_one(number: int) -> None:
         application, close = _open_service(settings, number)
-        serve.serve_http_and_tcp(application, http, tcp, settings)
+        serve.serve_http_and_tcp(application, http, tcp, settings, announce if processes == 1 else lambda: None)
         close()
 
-    announce()
     if processes == 1:
         serve_one(1)
         return 0
-    return 0 if serve.serve_in_processes(processes, serve_one) else 1
+    return 0 if serve.serve_in_processes(processes, serve_one, announce) else 1
 
 
 def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
@@ -121,13 +120,20 @@ def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
     serve.allow_many_files()
     tcp = serve.listen(settings.tcp.host, settings.tcp.port)
     sys.path.insert(0, os.getcwd())
-    try:
-        application: WSGIApplication = resolve_name(options.application)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise StartError(f"cannot load {options.application}: {error}") from None
-    print(f"scoresvc serves {options.application} on tcp://{serve.address_of(tcp)}", file=sys.stderr, flush=True)
-    serve.serve_tcp(application, tcp, settings)
+    application = make_app(settings) if options.application == "scoresvc:app" else _load(options.application)
+    line = f"scoresvc serves {options.application} on tcp://{serve.address_of(tcp)}"
+    serve.serve_tcp(application, tcp, settings, partial(print, line, file=sys.stderr, flush=True))
     return 0
+
+
+def _load(name: str) -> WSGIApplication:
+    try:
+        application: WSGIApplication = resolve_name(name)
+    except (ValueError, ImportError, AttributeError, SyntaxError) as error:
+        raise StartError(f"cannot load {name}: {error}") from None
+    if not callable(application):
+        raise StartError(f"cannot serve {name}: it is no WSGI application")
+    return application
 
 
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:
@@ -135,8 +141,8 @@ def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     database = Database(settings.database.path)
     try:
         applied = migrate(database)
-    except Unavailable as error:
-        raise StartError(f"cannot migrate {settings.database.path}: {error}") from None
+    except Unavailable:
+        raise StartError(f"cannot write to the database {settings.database.path}; the line above says why") from None
     finally:
         database.close()
     print(f"{settings.database.path}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))

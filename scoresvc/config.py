@@ -45,13 +45,13 @@ def _yes_or_no(text: str) -> bool:
 
 
 def _host(text: str) -> str:
-    if not text or re.search(r"[\s/]", text):
+    if not text or re.search(r"[\s\0/]", text):
         raise ValueError("must be a host name or an address")
     return text
 
 
 def _path(text: str) -> Path:
-    if not text or "\0" in text:
+    if "\0" in text or not Path(text).name:
         raise ValueError("must be the path of a file")
     return Path(text)
 
@@ -146,20 +146,25 @@ def apply(config: Config, settings: Iterable[Setting]) -> Config:
 
 
 def _wrong(setting: Setting, complaint: str) -> StartError:
-    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {setting.text}: {complaint}")
+    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {_line(setting.text)}: {complaint}")
+
+
+def _line(text: str) -> str:
+    """A value as one visible line."""
+    return text if text.isprintable() else repr(text)
 
 
 def _parse(path: Path) -> list[Setting]:
     parser = configparser.RawConfigParser(default_section="")
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         reason = " ".join(str(error).split())
         raise StartError(f"{path}: cannot be read as a configuration: {reason}") from None
     known = [section.name for section in fields(Config)]
     for section in parser.sections():
         if section not in known:
-            options = ", ".join(f"{option} = {text}" for option, text in parser.items(section))
+            options = ", ".join(f"{option} = {_line(text)}" for option, text in parser.items(section))
             raise StartError(f"{path}: [{section}] {options}: no such section; there are: {', '.join(known)}")
     return [
         Setting(str(path), section, option, text)

@@ -59,13 +59,15 @@ class Database:
     def __init__(self, path: Path, durability: str = "full", on_broken: Callable[[], None] = end_process) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise StartError(f"SQLite {SQLITE_VERSION} is too old; install scoresvc[sqlite]")
-        self.path = path.absolute()
+        self.path = path.resolve()  # the lock is to be one, whatever links lead here
         self._lock = _lock_beside(self.path)
         try:
-            self._writer = Writer(_connect_writing(self.path, durability), on_broken)
+            connection = _connect_writing(self.path, durability)
         except sqlite3.Error as error:
             self._lock.close()
             raise StartError(f"cannot open the database {self.path}: {error}") from None
+        self._file = self.path.stat()
+        self._writer = Writer(connection, self._is_in_place, on_broken)
         self._idle_readers: deque[sqlite3.Connection] = deque()
 
     def write(self, change: Change[R, T], row: R) -> T:
@@ -87,6 +89,12 @@ class Database:
             raise Unavailable from None
         self._idle_readers.append(reader)
         return rows
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), self._file)
+        except OSError:
+            return False
 
     def _take_reader(self) -> sqlite3.Connection:
         try:

@@ -3,7 +3,7 @@
 A request is a JSON object that ends in one NUL byte. A response is a JSON object
 that ends with its connection. JSON is RFC 8259 in UTF-8, strictly:
 
-- No byte order mark, no NaN or Infinity, no number beyond a double, such as `1e999`.
+- No byte order mark, no NaN or Infinity, no fraction or power beyond a double, such as `1e999`.
 - No escape of half a surrogate pair (`"\\ud800"`): RFC 8259 lets it stand, but UTF-8 cannot carry it,
   so the application could not be given what was sent.
 - Of two equal keys in an object the last one counts, and keys that the protocol does not know are ignored.

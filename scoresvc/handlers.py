@@ -12,7 +12,9 @@ def greet(store: Store, request: Request) -> str:
 
 
 def log_in(store: Store, request: Request) -> str:
-    return store.log_in(request.path_uint31("userid"))
+    user_id = request.path_uint31("userid")
+    request.parameters()
+    return store.log_in(user_id)
 
 
 def post_score(store: Store, request: Request) -> None:
@@ -25,4 +27,6 @@ def post_score(store: Store, request: Request) -> None:
 
 
 def list_high_scores(store: Store, request: Request) -> tuple[UserScore, ...]:
-    return store.high_scores(request.path_uint31("levelid"))
+    level_id = request.path_uint31("levelid")
+    request.parameters()
+    return store.high_scores(level_id)

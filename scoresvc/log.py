@@ -92,10 +92,10 @@ def _format_second(second: int) -> str:
 
 def log_call(line: str) -> None:
     """Logs a call at level info."""
-    if _gathering_calls:
-        _gathering_calls[0].add_call(line)
-    else:
-        access_log.info(line)
+    for handler in _gathering_calls:
+        handler.add_call(line)
+        return
+    access_log.info(line)
 
 
 def start_logging(options: config.Log, process: int = 1) -> None:

@@ -45,12 +45,19 @@ def _apply_missing(connection: sqlite3.Connection, rows: list[list[Migration]]) 
             f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
             " install a newer scoresvc"
         )
+    if _is_of_another_program(connection, version):
+        raise StartError("it is the database of another program; name another file")
     missing = [migration for migration in migrations if migration.version > version]
     for migration in missing:
         for statement in split_statements(migration.sql):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {migration.version}")
     return [[migration.name for migration in missing]]
+
+
+def _is_of_another_program(connection: sqlite3.Connection, version: int) -> bool:
+    names = {name for _, name, *_ in connection.execute("PRAGMA table_list") if not name.startswith("sqlite_")}
+    return bool(names) if version == 0 else not {"scores", "sessions"} <= names
 
 
 def split_statements(sql: str) -> Iterator[str]:

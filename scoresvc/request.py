@@ -28,18 +28,22 @@ _NUMBER = re.compile("[0-9]{1,10}")
 class Request:
     """One call: `environ` as the server gave it, `numbers` the digits in its path by name.
 
-    `parameters` are the names that the call takes in its query. Raises
-    UnknownParameter or RepeatedParameter for others.
+    `parameters` are the names that the call takes in its query.
     """
 
     def __init__(self, environ: Environ, numbers: Mapping[str, str], parameters: Collection[str]) -> None:
         self._environ = environ
         self._numbers = numbers
-        self._parameters = _read_query(environ.get("QUERY_STRING", ""), parameters)
+        self._known = parameters
 
     def path_uint31(self, name: str) -> int:
         """Returns a number of the path, 0 to 2147483647. Raises BadNumber."""
         return _uint31(name, self._numbers[name])
+
+    def parameters(self) -> dict[str, str]:
+        """Returns what the query says, by name. Raises UnknownParameter or RepeatedParameter."""
+        query = self._environ.get("QUERY_STRING", "")
+        return _read_query(query, self._known) if query else {}
 
     def body_uint31(self, name: str) -> int:
         """Returns the number that the body is, 0 to 2147483647; white space around it is allowed.
@@ -49,13 +53,17 @@ class Request:
         return _uint31(name, self._body().strip().decode("latin-1"))
 
     def session_key(self) -> str:
-        """Returns the key from `?sessionkey=` or `Authorization: Bearer`. Raises Unauthorized or RepeatedParameter."""
+        """Returns the key from `?sessionkey=` or `Authorization: Bearer`.
+
+        Raises Unauthorized, RepeatedParameter or UnknownParameter.
+        """
+        parameters = self.parameters()
         scheme, _, credentials = self._environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         bearer = credentials.strip() if scheme.lower() == "bearer" else ""
         # Servers join a header that comes twice with a comma, which no key has.
-        if "," in bearer or (bearer and "sessionkey" in self._parameters):
+        if "," in bearer or (bearer and "sessionkey" in parameters):
             raise RepeatedParameter("the session key")
-        key = bearer or self._parameters.get("sessionkey", "")
+        key = bearer or parameters.get("sessionkey", "")
         if not key:
             raise Unauthorized
         return key
@@ -84,7 +92,7 @@ def _uint31(name: str, text: str) -> int:
 
 def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
     parameters: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True) if query else ():
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
             raise UnknownParameter(known)
         if name in parameters:

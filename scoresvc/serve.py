@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import queue
 import resource
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +36,12 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # A score has ten digits: what is larger or slower than this is no call of ours.
 WAITRESS_LIMITS: dict[str, Any] = {
-    "max_request_body_size": 65536,  # bytes; the application itself refuses more than 1 KiB
+    "max_request_body_size": 2**20,  # bytes; up to here the application itself says that 1 KiB is enough
     "max_request_header_size": 16384,  # bytes
     "connection_limit": 2000,
     "channel_timeout": 60,  # seconds that an idle connection is kept
     "cleanup_interval": 5,  # seconds
-    "inbuf_overflow": 131072,  # bytes; above the limit of a body, so that none goes through a file
+    "inbuf_overflow": 65536,  # bytes of a body; what is longer waits in a file
     "ident": None,
 }
 
@@ -73,8 +76,9 @@ class HttpServer:
 
     def stop(self) -> None:
         """Ends `serve`; may be called in a signal handler."""
-        self._stopping = True
-        self._server.pull_trigger()
+        if not self._stopping:
+            self._stopping = True
+            self._server.pull_trigger()
 
     def _turn(self, timeout: float) -> None:
         """One turn of waitress's loop, whose own two die of descriptor 1024 or of a client that hangs up."""
@@ -124,8 +128,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:
+        raise StartError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', error)}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -150,14 +154,22 @@ def allow_many_files() -> None:
 
 
 def serve_http_and_tcp(
-    application: WSGIApplication, http: socket.socket, tcp: socket.socket | None, options: config.Config
+    application: WSGIApplication,
+    http: socket.socket,
+    tcp: socket.socket | None,
+    options: config.Config,
+    announce: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves on both sockets until SIGTERM or SIGINT, then finishes what is in hand."""
+    """Serves on both sockets until SIGTERM or SIGINT, then finishes what is in hand.
+
+    `announce` is called when a signal is heeded and requests are answered.
+    """
     server = HttpServer(application, http, options.server.threads)
     _stop_at_signal(server.stop)
     gateways = [make_gateway(application, tcp, options)] if tcp else []
     for gateway in gateways:
         gateway.start()
+    announce()
     server.serve()
     finishing = [threading.Thread(target=gateway.stop, args=(GRACE,)) for gateway in gateways]
     for thread in finishing:
@@ -167,13 +179,16 @@ def serve_http_and_tcp(
         thread.join()
 
 
-def serve_tcp(application: WSGIApplication, tcp: socket.socket, options: config.Config) -> None:
+def serve_tcp(
+    application: WSGIApplication, tcp: socket.socket, options: config.Config, announce: Callable[[], None]
+) -> None:
     """Serves JSON over TCP alone until SIGTERM or SIGINT, then finishes what is in hand."""
-    told_to_stop = threading.Event()
-    _stop_at_signal(told_to_stop.set)
+    told_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()  # whose put() may be interrupted by itself
+    _stop_at_signal(lambda: told_to_stop.put(None))
     gateway = make_gateway(application, tcp, options)
     gateway.start()
-    told_to_stop.wait()
+    announce()
+    told_to_stop.get()
     gateway.stop(GRACE)
 
 
@@ -190,15 +205,19 @@ def _stop_at_signal(stop: Callable[[], None]) -> None:
         signal.signal(stop_signal, handle)
 
 
-def serve_in_processes(count: int, serve_one: Callable[[int], None]) -> bool:
+def serve_in_processes(count: int, serve_one: Callable[[int], None], announce: Callable[[], None]) -> bool:
     """Runs `serve_one(number)`, number from 1, in `count` forked processes until SIGTERM or SIGINT.
 
-    When one ends by itself, the others are told to stop, too. Returns whether all ended well.
+    `announce` is called when all are begun. When one ends by itself, the others are told to stop, too.
+    Returns whether all ended well.
     """
     children = Children()
     _stop_at_signal(children.stop)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     for number in range(1, count + 1):
         children.fork(number, serve_one)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    announce()
     return children.wait()
 
 
@@ -227,12 +246,10 @@ class Children:
         self._stopping = False
 
     def fork(self, number: int, serve_one: Callable[[int], None]) -> None:
-        # No signal may reach the child while it still has its parent's handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        """Begins a process; signals are to be blocked, for it still has its parent's handlers."""
         pid = os.fork()
         if pid:
             self._pids.add(pid)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             return
         status = 1
         try:
@@ -242,6 +259,8 @@ class Children:
             self._lifeline.hold()
             serve_one(number)
             status = 0
+        except StartError as error:
+            print(f"scoresvc: {error}", file=sys.stderr)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -249,15 +268,18 @@ class Children:
 
     def stop(self) -> None:
         self._stopping = True
-        for pid in self._pids:
-            os.kill(pid, signal.SIGTERM)
+        for pid in tuple(self._pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def wait(self) -> bool:
         well = True
         while self._pids:
             pid, status = os.wait()
             self._pids.discard(pid)
-            if status or not self._stopping:
+            # One that had not yet begun to heed signals dies of ours: that is what we wanted.
+            ended_by_us = self._stopping and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
+            if (status and not ended_by_us) or not self._stopping:
                 well = False
                 self.stop()
         return well

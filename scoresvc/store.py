@@ -224,7 +224,10 @@ def open_store(config: Config) -> Store:
     try:
         migrate(database)
         return Store(database, config.sessions.lifetime, config.sessions.one_per_user)
-    except (StartError, Unavailable, OSError) as error:
+    except Unavailable:
+        database.close()
+        raise StartError(f"cannot write to the database {config.database.path}; the line above says why") from None
+    except (StartError, OSError) as error:
         database.close()
         raise StartError(f"cannot use the database {config.database.path}: {error}") from None
 

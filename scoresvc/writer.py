@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -44,12 +45,16 @@ class Writer:
     """The thread with the only writing connection: it commits what has gathered in one transaction.
 
     A failed change fails alone, a failed commit fails its whole batch. After a failed
-    fsync nobody knows what is on disk: the writer stops for good. `on_broken` is called
-    in its thread whenever it has stopped without being told to.
+    fsync nobody knows what is on disk, and where the file is no longer in its place,
+    `is_in_place`, it soon is on none: the writer stops for good. `on_broken` is called in
+    its thread whenever it has stopped without being told to.
     """
 
-    def __init__(self, connection: sqlite3.Connection, on_broken: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, is_in_place: Callable[[], bool], on_broken: Callable[[], None]
+    ) -> None:
         self._connection = connection
+        self._is_in_place = is_in_place
         self._on_broken = on_broken
         self._queue: queue.SimpleQueue[AnyWrite] = queue.SimpleQueue()
         self._batch: list[AnyWrite] = []
@@ -57,6 +62,7 @@ class Writer:
         self._stopping = False
         self._ended = False
         self._fault = ""
+        self._refusing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="scoresvc-writer", daemon=True)
         self._thread.start()
 
@@ -113,6 +119,8 @@ class Writer:
             return
         if made:
             self._note_fault("")
+        if not self._is_in_place():
+            raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
         for write in batch:
             write.done.release()
 
@@ -182,10 +190,12 @@ class Writer:
         batch[:] = kept
 
     def _refuse_all(self) -> None:
-        while not self._queue.empty():
-            self._batch.append(self._queue.get())
-        for write in self._batch:
-            write.fail(Unavailable())
+        with self._refusing:
+            with suppress(queue.Empty):
+                while True:
+                    self._batch.append(self._queue.get_nowait())
+            for write in self._batch:
+                write.fail(Unavailable())
 
     def _note_fault(self, fault: str) -> None:
         """Logs that writing began or ceased to fail, once each."""

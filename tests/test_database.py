@@ -258,6 +258,13 @@ def test_closing_commits_what_waits(database_path: Path) -> None:
         database.write(insert, (9, ""))
 
 
+def test_a_link_leads_to_the_same_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "real.sqlite3")
+
+    with closing(Database(tmp_path / "link.sqlite3")):
+        assert (tmp_path / "real.sqlite3.lock").exists()
+
+
 def test_closing_leaves_no_write_ahead_log_behind(database_path: Path) -> None:
     database = Database(database_path)
     database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY)")

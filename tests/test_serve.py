@@ -163,7 +163,7 @@ def test_a_request_that_drips_is_cut_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"413"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n", b"413"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"431"),
         (b"GET /4711/# HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
         (b"GET /\xff\xfe%ff HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
@@ -276,6 +276,48 @@ def test_a_database_newer_than_the_code_is_refused(tmp_path: Path) -> None:
 
     assert_refused_in_one_line(run(tmp_path, "serve", "--port", "0"), "version 9999")
     assert_refused_in_one_line(run(tmp_path, "migrate"), "version 9999")
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    for version in (0, 1):
+        path = tmp_path / f"{version}.sqlite3"
+        with closing(stdlib_sqlite3.connect(path)) as connection:
+            connection.executescript(f"CREATE TABLE notes (text); PRAGMA user_version = {version}")
+
+        assert_refused_in_one_line(run(tmp_path, "serve", "--port", "0", "--database", path.name), "another program")
+        with closing(stdlib_sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("notes",)]
+
+
+def test_a_signal_right_after_the_startup_line_ends_the_service_well(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with start(tmp_path) as server:
+            assert server.terminate(number) == 0
+
+
+def test_a_second_signal_changes_nothing(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path) as server:
+        with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n")
+            server.call("GET", "/")  # by now the other one is being read
+            for _ in range(3):
+                server.process.send_signal(signal.SIGTERM)
+                time.sleep(0.05)
+        assert server.process.wait(15) == 0
+        assert "Traceback" not in server.log
+
+
+def test_a_database_that_is_moved_away_ends_the_service_and_takes_no_false_promise_along(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    with start(tmp_path) as server:
+        _, key = server.call("GET", "/7/")
+        server.database.rename(tmp_path / "away.sqlite3")
+
+        assert server.call("POST", f"/2/score?sessionkey={key}", "1")[0] == 503
+        assert server.process.wait(15) == 1
 
 
 def test_a_wrong_option_is_refused(tmp_path: Path) -> None:

@@ -380,6 +380,7 @@ def test_a_parameter_that_the_call_does_not_take_is_refused(app: TestApp, path: 
         ("PUT", "/99999999999/score", "x", 405),
         ("POST", "/99999999999/score", "x" * 2000, 400),
         ("POST", "/2/score", "x" * 2000, 413),
+        ("POST", "/2/score?sessionkey=a&sessionkey=a", "x" * 2000, 413),
         ("POST", "/2/score", "x", 400),
         ("POST", "/2/score", "1", 401),
     ],
