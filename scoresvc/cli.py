@@ -141,10 +141,9 @@ def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     database = Database(settings.database.path)
     try:
         applied = migrate(database)
-    except Unavailable:
+    except Unavailable:  # not closed, see open_store
         raise StartError(f"cannot write to the database {settings.database.path}; the line above says why") from None
-    finally:
-        database.close()
+    database.close()
     print(f"{settings.database.path}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
     return 0
 

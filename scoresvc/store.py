@@ -224,8 +224,7 @@ def open_store(config: Config) -> Store:
     try:
         migrate(database)
         return Store(database, config.sessions.lifetime, config.sessions.one_per_user)
-    except Unavailable:
-        database.close()
+    except Unavailable:  # not closed: a writer that has stopped for good ends the process, and too soon for this line
         raise StartError(f"cannot write to the database {config.database.path}; the line above says why") from None
     except (StartError, OSError) as error:
         database.close()

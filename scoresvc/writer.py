@@ -90,6 +90,8 @@ class Writer:
                 self._gather()
                 self._commit(self._batch)
                 self._batch = []
+        except (sqlite3.DatabaseError, FileNotFoundError) as error:
+            log.critical("the writer has stopped for good: %s", error)
         except BaseException:
             log.critical("the writer has stopped for good", exc_info=True)
         self._ended = True

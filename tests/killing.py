@@ -1,0 +1,171 @@
+"""Kills a server under load, again and again, then looks for the scores that it had acknowledged."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from scoresvc.sqlite import sqlite3
+from tests.running import START_WAIT, Server, call
+
+CLIENTS = 4  # of each transport
+RESTARTED_WITHIN = 1.0  # seconds, at the median
+SECONDS_MAX = 600.0  # for all cycles
+
+
+class Score(NamedTuple):
+    level: int
+    user: int
+    score: int
+
+
+def post_over_http(server: Server, key: str, scores: Scores) -> None:
+    with closing(server.connect()) as connection:
+        for score in scores.new():
+            status, _ = call(connection, "POST", f"/{score.level}/score?sessionkey={key}", str(score.score))
+            scores.note(score, status)
+
+
+def post_over_tcp(server: Server, key: str, scores: Scores) -> None:
+    port = server.tcp_port
+    for score in scores.new():
+        request = {"method": "POST", "path": f"/{score.level}/score?sessionkey={key}", "data": score.score}
+        with closing(socket.create_connection(("127.0.0.1", port), 15)) as connection:
+            connection.sendall(json.dumps(request).encode() + b"\0")
+            response = b"".join(iter(lambda: connection.recv(4096), b""))
+        scores.note(score, json.loads(response)["code"])
+
+
+TRANSPORTS: dict[str, Callable[[Server, str, Scores], None]] = {"http": post_over_http, "tcp": post_over_tcp}
+
+
+class Scores:
+    """The scores of one client: each to a new level, so that each can be looked for."""
+
+    def __init__(self, user: int, first_level: int) -> None:
+        self._user = user
+        self._level = first_level
+        self.acknowledged: list[Score] = []
+        self.refused: list[int] = []  # statuses
+
+    def new(self) -> Iterator[Score]:
+        while True:
+            yield Score(self._level, self._user, self._level % 1000)
+            self._level += 1
+
+    def note(self, score: Score, status: int) -> None:
+        if status == 200:
+            self.acknowledged.append(score)
+        else:
+            self.refused.append(status)
+
+
+class Outcome(NamedTuple):
+    cycles: int
+    acknowledged: dict[str, int]  # by transport
+    refused: int
+    lost: int
+    restarts: list[float]  # seconds from the start of a process to its first answer
+
+    def __str__(self) -> str:
+        transports = ", ".join(f"{count} over {transport}" for transport, count in self.acknowledged.items())
+        return (
+            f"{self.cycles} kills: {sum(self.acknowledged.values())} scores acknowledged ({transports}),"
+            f" {self.lost} lost, {self.refused} refused; restarted in {statistics.median(self.restarts):.2f} s"
+            f" (median), {max(self.restarts):.2f} s at most"
+        )
+
+
+def kill_again_and_again(folder: Path, cycles: int, acknowledged_min: int, transports: Sequence[str]) -> Outcome:
+    """Starts a server, loads it over each transport, kills it, so many times; at least so many scores in all.
+
+    Raises AssertionError where the database is not whole, or a server does not get to its share in time.
+    """
+    chance = random.Random(0)
+    scores: dict[str, list[Score]] = {transport: [] for transport in transports}
+    refused, restarts = 0, []
+    until = time.monotonic() + SECONDS_MAX
+    for cycle in range(cycles):
+        missing = acknowledged_min - sum(map(len, scores.values()))
+        share = max(10, missing // (cycles - cycle))
+        started = time.monotonic()
+        with Server(folder, "--tcp-port", "0") as server:
+            assert server.call("GET", "/")[0] == 200
+            restarts.append(time.monotonic() - started)
+            load = {transport: _start_clients(server, transport, cycle) for transport in transports}
+            clients = [client for group in load.values() for client in group]
+            _wait_until(lambda: sum(len(own.acknowledged) for _, own in clients) >= share, until)  # noqa: B023
+            time.sleep(chance.random() * 0.01)  # so that the kill may hit any moment of a commit
+            server.kill()
+        for thread, own in clients:
+            thread.join(START_WAIT)
+            refused += len(own.refused)
+        for transport, group in load.items():
+            scores[transport] += [score for _, own in group for score in own.acknowledged]
+        _assert_whole(server.database)
+    lost = {score for group in scores.values() for score in group} - _kept(server.database)
+    return Outcome(cycles, {name: len(group) for name, group in scores.items()}, refused, len(lost), restarts)
+
+
+def _start_clients(server: Server, transport: str, cycle: int) -> list[tuple[threading.Thread, Scores]]:
+    users = range(CLIENTS) if transport == "http" else range(CLIENTS, 2 * CLIENTS)
+    clients = []
+    for user in users:
+        _, key = server.call("GET", f"/{user}/login")
+        scores = Scores(user, first_level=cycle * 10**6)
+        thread = threading.Thread(target=_post_until_killed, args=(TRANSPORTS[transport], server, key, scores))
+        thread.start()
+        clients.append((thread, scores))
+    return clients
+
+
+def _post_until_killed(post: Callable[[Server, str, Scores], None], server: Server, key: str, scores: Scores) -> None:
+    try:
+        post(server, key, scores)
+    except (OSError, http.client.HTTPException, ValueError):
+        return  # no answer, or half of one
+
+
+def _wait_until(is_so: Callable[[], bool], until: float) -> None:
+    while not is_so():
+        assert time.monotonic() < until, "too slow"
+        time.sleep(0.001)
+
+
+def _assert_whole(database: Path) -> None:
+    # Read-only, so that the log is left for the next server to recover.
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def _kept(database: Path) -> set[Score]:
+    with closing(sqlite3.connect(database)) as connection:
+        return {Score(*row) for row in connection.execute("SELECT level_id, user_id, score FROM scores")}
+
+
+def main() -> int:
+    """Prints the outcome; returns 1 where a score is lost or the restarts are slow."""
+    parser = argparse.ArgumentParser(prog="python -m tests.killing", description="Kill a server under load.")
+    parser.add_argument("--cycles", type=int, default=60)
+    parser.add_argument("--acknowledged", type=int, default=20_000, help="scores, at least, in all cycles")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = kill_again_and_again(Path(folder), options.cycles, options.acknowledged, list(TRANSPORTS))
+    print(outcome)
+    return 1 if outcome.lost or statistics.median(outcome.restarts) > RESTARTED_WITHIN else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
