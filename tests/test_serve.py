@@ -314,9 +314,10 @@ def test_a_database_that_is_moved_away_ends_the_service_and_takes_no_false_promi
 ) -> None:
     with start(tmp_path) as server:
         _, key = server.call("GET", "/7/")
+        assert server.call("POST", f"/2/score?sessionkey={key}", "1")[0] == 200
         server.database.rename(tmp_path / "away.sqlite3")
 
-        assert server.call("POST", f"/2/score?sessionkey={key}", "1")[0] == 503
+        assert server.call("POST", f"/2/score?sessionkey={key}", "2")[0] == 503
         assert server.process.wait(15) == 1
 
 
