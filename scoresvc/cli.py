@@ -31,7 +31,7 @@ Flags = Iterable[tuple[tuple[str, ...], str, str, str]]
 
 # Seconds that a thread waits for the interpreter's lock before it asks for it. The loop of waitress spins while a
 # thread sends: with Python's own 5 ms that thread waits as long to go on. Our loop in serve.py does not spin.
-SWITCH_INTERVAL = 0.00005
+SWITCH_INTERVAL = 0.000005
 
 # What the command line may say instead of config.ini: flags, section, option, help.
 HTTP_FLAGS = (
