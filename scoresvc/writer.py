@@ -94,10 +94,11 @@ class Writer:
             log.critical("the writer has stopped for good: %s", error)
         except BaseException:
             log.critical("the writer has stopped for good", exc_info=True)
-        self._ended = True
-        self._refuse_all()
-        if not self._stopping:
-            self._on_broken()
+        finally:
+            self._ended = True
+            self._refuse_all()
+            if not self._stopping:
+                self._on_broken()
 
     def _gather(self) -> None:
         """Waits for one change, then takes what else is there."""

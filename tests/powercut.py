@@ -14,6 +14,7 @@ that it sends. From that, the files are rebuilt as they could be on disk at any 
 from __future__ import annotations
 
 import argparse
+import http.client
 import random
 import re
 import socket
@@ -310,7 +311,10 @@ class Client:
                 score = str(chance.randrange(2**31))
                 head = f"POST /{chance.randrange(LEVELS)}/score?sessionkey={self.key} HTTP/1.1\r\nHost: x\r\n"
                 connection.sendall(f"{head}Content-Length: {len(score)}\r\n\r\n{score}".encode())
-                self.acknowledged += connection.recv(1000).startswith(b"HTTP/1.1 200")
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                response.read()
+                self.acknowledged += response.status == 200
 
 
 def _wait_for_end(trace: Path, process: str) -> None:

@@ -50,9 +50,18 @@ Store._keep_scores = keep_some_scores
 sys.exit(cli.main())
 """
 
+WITHOUT_A_LOG = """
+import logging
+
+def fail(*arguments, **options):
+    raise TypeError("the log is broken")
+
+logging.Logger.critical = fail
+"""
+
 
 @needs_strace
-@pytest.mark.parametrize("when", ["5", "6+", "13", "30+"])
+@pytest.mark.parametrize("when", ["5", "6+", "30+"])
 def test_a_sync_that_fails_ends_the_process_with_an_error_and_without_a_false_acknowledgement(
     tmp_path: Path, when: str
 ) -> None:
@@ -183,3 +192,15 @@ def test_when_the_writer_dies_nobody_hangs_and_the_process_ends_with_an_error(tm
     assert posts.acknowledged
     assert set(posts.refused) == {503}
     assert "the writer dies" in server.log
+
+
+def test_when_the_writer_dies_and_cannot_log_it_the_process_ends_all_the_same(tmp_path: Path) -> None:
+    dying = (sys.executable, "-c", WITHOUT_A_LOG + SERVE_UNTIL_THE_WRITER_DIES, "serve", "--port", "0")
+    with Server(tmp_path, command=dying) as server:
+        posts = Posts(server)
+        posts.wait_for(50)
+
+        assert server.process.wait(10) == 1
+        posts.join()
+    assert_nothing_lost(server.database, posts)
+    assert set(posts.refused) == {503}
