@@ -39,9 +39,11 @@ log = logging.getLogger("scoresvc.database")
 
 def end_process() -> None:
     """Ends this process with status 1, so that its supervisor starts a new one."""
-    time.sleep(ANSWERS_WAIT)
-    logging.shutdown()
-    os._exit(1)
+    try:
+        time.sleep(ANSWERS_WAIT)
+        logging.shutdown()
+    finally:
+        os._exit(1)
 
 
 class Database:

@@ -39,10 +39,6 @@ class GatheringHandler(logging.Handler):
         self._thread = threading.Thread(target=self._flush_in_turn, name="scoresvc-log", daemon=True)
         self._thread.start()
 
-    def createLock(self) -> None:  # noqa: N802
-        """There is none: a deque takes a line from any thread at any time."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.append(self.format(record))
         if record.levelno >= logging.ERROR:
