@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scoresvc import config
 from scoresvc.errors import StartError
-from scoresvc.serve import GRACE, REQUEST_WAIT, Lifeline, make_gateway
+from scoresvc.serve import GRACE, HEADER_BYTES_MAX, REQUEST_WAIT, Lifeline, make_gateway
 
 try:
     import granian
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 START_WAIT = 30.0  # seconds until nobody waits for the start any more
 WORKERS_WAIT = 4  # seconds until a worker that does not end is killed
-HEADER_BYTES_MAX = 16384
 
 
 def serve_with_granian(

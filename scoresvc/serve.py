@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 GRACE = 2.5  # seconds for what is in hand when the service is told to stop
 REQUEST_WAIT = 10.0  # seconds for a request to arrive whole, however it drips
+HEADER_BYTES_MAX = 16384
 FILES_MAX = 65536  # open at once; a connection is one
 SWEEP_INTERVAL = 1.0  # seconds
 ANSWER_BYTES = 65536  # an answer up to this length is sent by the thread that makes it
@@ -37,7 +38,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # A score has ten digits: what is larger or slower than this is no call of ours.
 WAITRESS_LIMITS: dict[str, Any] = {
     "max_request_body_size": 2**20,  # bytes; up to here the application itself says that 1 KiB is enough
-    "max_request_header_size": 16384,  # bytes
+    "max_request_header_size": HEADER_BYTES_MAX,
     "connection_limit": 2000,
     "channel_timeout": 60,  # seconds that an idle connection is kept
     "cleanup_interval": 5,  # seconds
