@@ -7,7 +7,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
@@ -82,15 +83,29 @@ class Database:
 
     def read(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         """Returns all rows of one query. Raises Unavailable where the database cannot be read."""
+        with self._reader() as reader:
+            # All rows at once: an unfinished cursor would keep the write-ahead log from being reset.
+            return reader.execute(sql, values).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Lends a reader whose queries all see the same commits. Raises Unavailable as `read` does."""
+        with self._reader() as reader:
+            reader.execute("BEGIN")
+            try:
+                yield reader
+            finally:
+                reader.execute("ROLLBACK")
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
         try:
             reader = self._take_reader()
-            # All rows at once: an unfinished cursor would keep the write-ahead log from being reset.
-            rows = reader.execute(sql, values).fetchall()
+            yield reader
         except sqlite3.DatabaseError:
             log.exception("cannot read")
             raise Unavailable from None
         self._idle_readers.append(reader)
-        return rows
 
     def _is_in_place(self) -> bool:
         try:

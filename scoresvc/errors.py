@@ -7,6 +7,7 @@ from typing import ClassVar
 
 UINT31_MAX = 2**31 - 1
 BODY_BYTES_MAX = 1024
+COUNT_MAX = 1000  # entries in one answer
 
 
 class Refusal(Exception):
@@ -48,6 +49,44 @@ class RepeatedParameter(Refusal):
         super().__init__(f"{name} is given more than once; give it once")
 
 
+class BadCount(Refusal):
+    """`name` was not a number from 1 to COUNT_MAX."""
+
+    status = "400 Bad Request"
+    code = "bad_count"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} must be a whole number from 1 to {COUNT_MAX}")
+
+
+class BadUsers(Refusal):
+    status = "400 Bad Request"
+    code = "bad_users"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"users must be 1 to {COUNT_MAX} whole numbers from 0 to {UINT31_MAX}, with commas between them"
+        )
+
+
+class BadCursor(Refusal):
+    """The cursor is not one of ours, or one of another level."""
+
+    status = "400 Bad Request"
+    code = "bad_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("after must be the next of an earlier answer about the same level")
+
+
+class ContraryParameters(Refusal):
+    status = "400 Bad Request"
+    code = "contrary_parameters"
+
+    def __init__(self) -> None:
+        super().__init__("users goes with neither limit nor after; ask for users alone")
+
+
 class BodyCutShort(Refusal):
     status = "400 Bad Request"
     code = "body_cut_short"
@@ -78,7 +117,20 @@ class UnknownPath(Refusal):
     code = "not_found"
 
     def __init__(self) -> None:
-        super().__init__("no such path; there are /<userid>/login, /<levelid>/score and /<levelid>/highscorelist")
+        super().__init__(
+            "no such path; there are /<userid>/login, /<userid>/scores, /<levelid>/score, /<levelid>/highscorelist,"
+            " /<levelid>/rank/<userid> and /<levelid>/around/<userid>"
+        )
+
+
+class NoScore(Refusal):
+    """The user has no score on the level, so no rank either."""
+
+    status = "404 Not Found"
+    code = "no_score"
+
+    def __init__(self) -> None:
+        super().__init__("this user has no score on this level yet")
 
 
 class MethodNotAllowed(Refusal):

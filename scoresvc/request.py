@@ -9,9 +9,12 @@ from urllib.parse import parse_qsl
 
 from scoresvc.errors import (
     BODY_BYTES_MAX,
+    COUNT_MAX,
     UINT31_MAX,
     BadContentLength,
+    BadCount,
     BadNumber,
+    BadUsers,
     BodyCutShort,
     BodyTooLarge,
     RepeatedParameter,
@@ -20,6 +23,8 @@ from scoresvc.errors import (
 )
 
 Environ = dict[str, Any]
+
+COUNT_DEFAULT = 15  # entries in one answer
 
 _DIGITS = re.compile("[0-9]+")
 _NUMBER = re.compile("[0-9]{1,10}")
@@ -44,6 +49,20 @@ class Request:
         """Returns what the query says, by name. Raises UnknownParameter or RepeatedParameter."""
         query = self._environ.get("QUERY_STRING", "")
         return _read_query(query, self._known) if query else {}
+
+    def count(self, name: str) -> int:
+        """Returns a number of the query, 1 to 1000, 15 where it is not given. Raises BadCount."""
+        text = self.parameters().get(name, str(COUNT_DEFAULT))
+        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= COUNT_MAX:
+            raise BadCount(name)
+        return int(text)
+
+    def users(self) -> list[int]:
+        """Returns the users of the query, 1 to 1000 numbers. Raises BadUsers."""
+        texts = self.parameters()["users"].split(",", COUNT_MAX)
+        if len(texts) > COUNT_MAX or not all(map(_is_uint31, texts)):
+            raise BadUsers
+        return [int(text) for text in texts]
 
     def body_uint31(self, name: str) -> int:
         """Returns the number that the body is, 0 to 2147483647; white space around it is allowed.
@@ -85,9 +104,13 @@ class Request:
 
 
 def _uint31(name: str, text: str) -> int:
-    if not _NUMBER.fullmatch(text) or int(text) > UINT31_MAX:
+    if not _is_uint31(text):
         raise BadNumber(name)
     return int(text)
+
+
+def _is_uint31(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text)) and int(text) <= UINT31_MAX
 
 
 def _read_query(query: str, known: Collection[str]) -> dict[str, str]:

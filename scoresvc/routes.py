@@ -1,4 +1,4 @@
-"""The table of all calls: method, path, handler, how its value is written."""
+"""The table of all calls: method, path, and for each form of the answer the handler and the writer of its value."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from scoresvc import handlers
+from scoresvc import formats, handlers
 from scoresvc.errors import MethodNotAllowed, UnknownPath
 from scoresvc.request import Request
-from scoresvc.store import Store, UserScore
+from scoresvc.store import Store
 
 READ = ("GET", "HEAD")
 GET = ("GET",)
@@ -17,25 +17,18 @@ POST = ("POST",)
 
 TEXT = "text/plain; charset=utf-8"
 CSV = "text/csv; charset=utf-8"
+JSON = "application/json"
 
 PATHS_KEPT = 4096  # whose route is remembered
 PATH_CHARACTERS_KEPT = 64  # the longest of them
-LISTS_KEPT = 1024  # whose text is remembered
 
 NO_STORE = (("Cache-Control", "no-store"),)
 
 
-def write_text(text: str) -> str:
-    return text
-
-
-def write_nothing(value: None) -> str:
-    return ""
-
-
-@lru_cache(LISTS_KEPT)
-def write_scores(scores: tuple[UserScore, ...]) -> str:
-    return ",".join([f"{user_id}={score}" for user_id, score in scores])
+class Answer(NamedTuple):
+    handler: Callable[[Store, Request], Any]
+    write: Callable[[Any], str]
+    content_type: str
 
 
 class Route(NamedTuple):
@@ -43,21 +36,54 @@ class Route(NamedTuple):
 
     methods: tuple[str, ...]
     path: str
-    handler: Callable[[Store, Request], Any]
-    write: Callable[[Any], str]
-    content_type: str
+    plain: Answer
+    json: Answer | None = None
     headers: tuple[tuple[str, str], ...] = ()
     parameters: tuple[str, ...] = ()
 
 
+KEY = Answer(handlers.log_in, formats.write_key, TEXT)
+SESSION = Answer(handlers.log_in, formats.write_session_json, JSON)
+
 # A login is no READ: a HEAD would make a key that nobody sees.
 ROUTES = (
-    Route(READ, "/", handlers.greet, write_text, TEXT),
-    Route(GET, "/<userid>", handlers.log_in, write_text, TEXT, NO_STORE),
-    Route(GET, "/<userid>/#", handlers.log_in, write_text, TEXT, NO_STORE),
-    Route(GET, "/<userid>/login", handlers.log_in, write_text, TEXT, NO_STORE),
-    Route(POST, "/<levelid>/score", handlers.post_score, write_nothing, TEXT, parameters=("sessionkey",)),
-    Route(READ, "/<levelid>/highscorelist", handlers.list_high_scores, write_scores, CSV),
+    Route(READ, "/", Answer(handlers.greet, formats.write_text, TEXT)),
+    Route(GET, "/<userid>", KEY, SESSION, NO_STORE),
+    Route(GET, "/<userid>/#", KEY, SESSION, NO_STORE),
+    Route(GET, "/<userid>/login", KEY, SESSION, NO_STORE),
+    Route(
+        POST,
+        "/<levelid>/score",
+        Answer(handlers.post_score, formats.write_nothing, TEXT),
+        Answer(handlers.post_score_and_rank, formats.write_post_json, JSON),
+        parameters=("sessionkey",),
+    ),
+    Route(
+        READ,
+        "/<levelid>/highscorelist",
+        Answer(handlers.list_high_scores, formats.write_scores, CSV),
+        Answer(handlers.show_board, formats.write_board_json, JSON),
+        parameters=("limit", "after", "users"),
+    ),
+    Route(
+        READ,
+        "/<levelid>/around/<userid>",
+        Answer(handlers.show_around, formats.write_board, CSV),
+        Answer(handlers.show_around, formats.write_board_json, JSON),
+        parameters=("count",),
+    ),
+    Route(
+        READ,
+        "/<levelid>/rank/<userid>",
+        Answer(handlers.show_rank, formats.write_rank, TEXT),
+        Answer(handlers.show_rank, formats.write_standing_json, JSON),
+    ),
+    Route(
+        READ,
+        "/<userid>/scores",
+        Answer(handlers.list_scores, formats.write_level_scores, CSV),
+        Answer(handlers.show_scores, formats.write_standings_json, JSON),
+    ),
 )
 
 Shape = tuple[str | None, ...]

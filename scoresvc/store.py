@@ -9,11 +9,14 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from scoresvc import board
+from scoresvc.board import Entry, LevelScore, Standing
 from scoresvc.changes import Changes
 from scoresvc.config import Config
+from scoresvc.cursors import Cursors, Place
 from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.migrate import migrate
@@ -36,6 +39,36 @@ log = logging.getLogger("scoresvc.store")
 class UserScore(NamedTuple):
     user_id: int
     score: int
+
+
+class Session(NamedTuple):
+    user_id: int
+    key: str  # 32 letters and digits
+    expires_at: float  # Unix seconds
+
+
+class Post(NamedTuple):
+    """What came of a post, as it was when it was made."""
+
+    improved: bool
+    best: int
+    previous: int | None  # the best before it
+    rank: int
+    players: int  # of the level
+
+
+class Board(NamedTuple):
+    """Some of the entries of a level, in its order."""
+
+    level_id: int
+    players: int  # of the whole level
+    entries: tuple[Entry, ...]
+    next: str | None  # the cursor of what follows, None where nothing does
+
+
+class UserStandings(NamedTuple):
+    user_id: int
+    standings: list[Standing]  # by level
 
 
 class RememberedList(NamedTuple):
@@ -70,6 +103,8 @@ class Store:
         self._one_per_user = one_per_user
         self._clock = clock
         self._keep_post = OneStatement(self._keep_scores)
+        ((cursor_key,),) = database.read("SELECT key FROM cursor_key", {})
+        self._cursors = Cursors(cursor_key)
         self._changes = Changes(database.path.with_name(f"{database.path.name}.changes"))
         self._lists: dict[int, RememberedList] = {}
         self._sessions: dict[str, RememberedSession] = {}
@@ -78,12 +113,11 @@ class Store:
         self._purger = threading.Thread(target=self._purge_in_turn, name="scoresvc-purger", daemon=True)
         self._purger.start()
 
-    def log_in(self, user_id: int) -> str:
-        """Returns a new session key: 32 letters and digits."""
+    def log_in(self, user_id: int) -> Session:
         key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
-        session = {"key_hash": _hash(key), "user_id": user_id, "expires_at": self._clock() + self._lifetime}
-        self._database.write(self._keep_sessions, session)
-        return key
+        session = Session(user_id, key, self._clock() + self._lifetime)
+        self._database.write(self._keep_sessions, {**session._asdict(), "key_hash": _hash(key)})
+        return session
 
     def _keep_sessions(self, connection: sqlite3.Connection, sessions: list[dict[str, Any]]) -> list[None]:
         for session in sessions:
@@ -158,6 +192,24 @@ class Store:
         ).rowcount
         return [changed > 0] * len(posts)
 
+    def post_score_and_rank(self, level_id: int, user_id: int, score: int) -> Post:
+        """As `post_score`; returns what came of it."""
+        post = self._database.write(self._keep_and_rank, (level_id, user_id, score))
+        if post.improved:
+            self._changes.note(level_id)
+        return post
+
+    def _keep_and_rank(self, connection: sqlite3.Connection, posts: list[tuple[int, int, int]]) -> list[Post]:
+        return [self._keep_and_rank_one(connection, *post) for post in posts]
+
+    def _keep_and_rank_one(self, connection: sqlite3.Connection, level_id: int, user_id: int, score: int) -> Post:
+        before = board.read_standing(connection, level_id, user_id)
+        if before and before.score >= score:
+            return Post(False, before.score, before.score, before.rank, before.players)
+        self._keep_scores(connection, [(level_id, user_id, score)])
+        rank, players = board.rank_of(connection, level_id, score), board.players_of(connection, level_id)
+        return Post(True, score, before and before.score, rank, players)
+
     def high_scores(self, level_id: int) -> tuple[UserScore, ...]:
         """Returns the best 15 of a level, highest first; of equal scores the one reached first."""
         now, mark = time.monotonic(), self._changes.mark(level_id)
@@ -180,6 +232,46 @@ class Store:
             {"level_id": level_id},
         )
         return tuple(UserScore(*row) for row in rows)
+
+    def page(self, level_id: int, limit: int, after: str | None) -> Board:
+        """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""
+        place = board.TOP if after is None else self._cursors.read(level_id, after)
+        with self._database.snapshot() as connection:
+            return self._board(level_id, board.read_page(connection, level_id, place, limit))
+
+    def board_of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
+        """Returns those of the users that have a score, with their ranks on the whole board."""
+        with self._database.snapshot() as connection:
+            return self._board(level_id, board.read_users(connection, level_id, user_ids))
+
+    def board_around(self, level_id: int, user_id: int, count: int) -> Board | None:
+        """Returns a user with `count - 1` neighbours, None for a user without a score."""
+        with self._database.snapshot() as connection:
+            stretch = board.read_around(connection, level_id, user_id, count)
+        return stretch and self._board(level_id, stretch)
+
+    def standing_of(self, level_id: int, user_id: int) -> Standing | None:
+        """Returns None for a user without a score."""
+        with self._database.snapshot() as connection:
+            return board.read_standing(connection, level_id, user_id)
+
+    def scores_of(self, user_id: int) -> list[LevelScore]:
+        """Returns the best of a user on each level, by level."""
+        with self._database.snapshot() as connection:
+            return board.read_level_scores(connection, user_id)
+
+    def standings_of(self, user_id: int) -> UserStandings:
+        """Returns where a user stands on each level with a score of theirs."""
+        with self._database.snapshot() as connection:
+            bests = board.read_level_scores(connection, user_id)
+            return UserStandings(user_id, [board.standing_of(connection, user_id, best) for best in bests])
+
+    def _board(self, level_id: int, stretch: board.Stretch) -> Board:
+        if not stretch.goes_on:
+            return Board(level_id, stretch.players, stretch.entries, None)
+        last = stretch.entries[-1]
+        cursor = self._cursors.write(level_id, Place(last.score, last.reached_at, last.user_id))
+        return Board(level_id, stretch.players, stretch.entries, cursor)
 
     def purge_sessions(self) -> None:
         """Deletes the sessions that have ended, a slice at a time so that others may write between."""

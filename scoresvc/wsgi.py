@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from scoresvc.accept import prefers_json
 from scoresvc.errors import InternalError, Refusal
+from scoresvc.formats import write_refusal_json
 from scoresvc.log import log_call
 from scoresvc.request import Environ, Request
-from scoresvc.routes import TEXT, find_route
+from scoresvc.routes import JSON, TEXT, find_route
 from scoresvc.store import Store
 
 if TYPE_CHECKING:
@@ -36,23 +38,30 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         status, content_type, headers, body = self._respond(environ)
-        start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers])
+        start_response(
+            status,
+            [("Content-Type", content_type), ("Content-Length", str(len(body))), ("Vary", "Accept"), *headers],
+        )
         _log_access(environ, status, time.perf_counter() - started)
         return [body] if environ["REQUEST_METHOD"] != "HEAD" else []
 
     def _respond(self, environ: Environ) -> tuple[str, str, Headers, bytes]:
+        as_json = prefers_json(environ.get("HTTP_ACCEPT", ""))
         try:
             route, numbers = find_route(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
-            value = route.handler(self._store, Request(environ, numbers, route.parameters))
-            return "200 OK", route.content_type, route.headers, route.write(value).encode()
+            answer = route.json if as_json and route.json else route.plain
+            value = answer.handler(self._store, Request(environ, numbers, route.parameters))
+            return "200 OK", answer.content_type, route.headers, answer.write(value).encode()
         except Refusal as refusal:
-            return _refuse(refusal)
+            return _refuse(refusal, as_json)
         except Exception:
             log.exception("a call failed")
-            return _refuse(InternalError())
+            return _refuse(InternalError(), as_json)
 
 
-def _refuse(refusal: Refusal) -> tuple[str, str, Headers, bytes]:
+def _refuse(refusal: Refusal, as_json: bool) -> tuple[str, str, Headers, bytes]:
+    if as_json:
+        return refusal.status, JSON, refusal.headers, write_refusal_json(refusal).encode()
     return refusal.status, TEXT, refusal.headers, str(refusal).encode()
 
 

@@ -26,7 +26,7 @@ def test_the_high_score_list_is_read_from_the_index_alone(query: Query) -> None:
 
 
 def test_a_key_is_letters_and_digits_and_never_stored(store: Store, database_path: Path) -> None:
-    keys = [store.log_in(1) for _ in range(50)]
+    keys = [store.log_in(1).key for _ in range(50)]
 
     assert set("".join(keys)) <= set(string.ascii_uppercase + string.digits)
     store.close()
@@ -35,7 +35,7 @@ def test_a_key_is_letters_and_digits_and_never_stored(store: Store, database_pat
 
 
 def test_a_session_is_found_by_its_key_until_it_ends(store: Store, clock: Clock) -> None:
-    key = store.log_in(7)
+    key = store.log_in(7).key
 
     assert store.session_user(key) == 7
     assert store.session_user("A" * 32) is None
@@ -47,7 +47,7 @@ def test_with_one_session_per_user_a_login_ends_the_earlier_ones(database_path: 
     database = Database(database_path)
     migrate(database)
     with closing(Store(database, one_per_user=True)) as store:
-        old, other, new = store.log_in(7), store.log_in(8), store.log_in(7)
+        old, other, new = (store.log_in(user).key for user in (7, 8, 7))
 
         assert [store.session_user(key) for key in (old, other, new)] == [None, 8, 7]
 
@@ -56,7 +56,7 @@ def test_ended_sessions_are_purged_and_live_ones_kept(store: Store, clock: Clock
     for user in range(PURGE_SLICE + 50):
         store.log_in(user)
     clock.now += 300
-    key = store.log_in(7)
+    key = store.log_in(7).key
     clock.now += 300
 
     store.purge_sessions()
@@ -66,7 +66,7 @@ def test_ended_sessions_are_purged_and_live_ones_kept(store: Store, clock: Clock
 
 
 def test_sessions_and_scores_are_there_after_a_restart(store: Store, database_path: Path, clock: Clock) -> None:
-    key = store.log_in(7)
+    key = store.log_in(7).key
     store.post_score(2, 7, 1500)
     store.close()
 

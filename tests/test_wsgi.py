@@ -376,7 +376,7 @@ def test_a_parameter_that_the_call_does_not_take_is_refused(app: TestApp, path: 
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("PUT", "/99999999999/scores", "x", 404),
+        ("PUT", "/99999999999/scored", "x", 404),
         ("PUT", "/99999999999/score", "x", 405),
         ("POST", "/99999999999/score", "x" * 2000, 400),
         ("POST", "/2/score", "x" * 2000, 413),
@@ -445,15 +445,16 @@ def test_no_session_key_is_ever_logged(app: TestApp, store: Store, key: str, cap
 
 # Whatever comes in
 
+WORDS = ("score", "highscorelist", "login", "rank", "around", "scores")
+PARAMETERS = ("limit", "after", "users", "count")
+
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "get", "", "\x7f"]),
     segments=st.lists(
         st.one_of(
-            st.sampled_from(
-                ["score", "highscorelist", "login", "#", "", "0", "2", str(MAX), str(MAX + 1), "<levelid>"]
-            ),
+            st.sampled_from([*WORDS, "#", "", "0", "2", str(MAX), str(MAX + 1), "<levelid>"]),
             st.text(st.characters(max_codepoint=255), max_size=5),
         ),
         max_size=4,
@@ -461,7 +462,9 @@ def test_no_session_key_is_ever_logged(app: TestApp, store: Store, key: str, cap
     query_string=st.one_of(
         st.text(st.characters(max_codepoint=255), max_size=20),
         st.text("%&=sesionkey+;", max_size=30).map(lambda text: "sessionkey=" + text),
+        st.tuples(st.sampled_from(PARAMETERS), st.text("0123456789,-%&=A", max_size=30)).map("=".join),
     ),
+    accept=st.one_of(st.just("application/json"), st.text(st.characters(max_codepoint=255), max_size=20)),
     authorization=st.text(st.characters(max_codepoint=255), max_size=10).map(lambda text: "Bearer " + text),
     length=st.one_of(st.integers(0, 2000).map(str), st.text(max_size=3)),
     body=st.binary(max_size=2000),
@@ -472,6 +475,7 @@ def test_no_request_is_an_error_of_ours(
     method: str,
     segments: list[str],
     query_string: str,
+    accept: str,
     authorization: str,
     length: str,
     body: bytes,
@@ -481,6 +485,7 @@ def test_no_request_is_an_error_of_ours(
         "/" + "/".join(segments),
         REQUEST_METHOD=method,
         QUERY_STRING=query_string,
+        HTTP_ACCEPT=accept,
         HTTP_AUTHORIZATION=authorization,
         CONTENT_LENGTH=length,
         **{"wsgi.input": BytesIO(body)},

@@ -64,7 +64,7 @@ def fill(folder: Path) -> Path:
     config = Config(database=Database(path=folder / "scores.sqlite3"), sessions=Sessions(lifetime=86400))
     store = open_store(config)
     with closing(store):
-        keys = [store.log_in(user) for user in range(USERS)]
+        keys = [store.log_in(user).key for user in range(USERS)]
         for number in range(20 * LEVELS):
             store.post_score(number % LEVELS, (number * 7) % USERS, number)
     path = folder / "keys"
