@@ -9,7 +9,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    install_requires=["waitress>=3.0.2"],
+    install_requires=["tqdm>=4.66", "waitress>=3.0.2"],
     extras_require={
         "fast": ["granian>=2.8.7"],
         "sqlite": ["pysqlite3>=0.6.1"],

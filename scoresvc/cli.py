@@ -7,12 +7,17 @@ import atexit
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from scoresvc import config, serve
+from scoresvc.check import find_faults, repair
 from scoresvc.config import Config, Setting
 from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
@@ -114,6 +119,28 @@ def run_serve(settings: Config, options: argparse.Namespace) -> int:
     return 0 if serve.serve_in_processes(processes, serve_one, announce) else 1
 
 
+def run_check(settings: Config, options: argparse.Namespace) -> int:
+    """Holds the ranks and the indexes against the scores, says what is wrong; ends with 1 where something is."""
+    path = settings.database.path
+    faults = _print_faults(path)
+    if faults and options.repair:
+        with closing(Database(path)) as database:
+            repair(database)
+        print("the ranks and the indexes were made anew")
+        faults = _print_faults(path)
+    if not faults:
+        print(f"all is well in {path}")
+    return 1 if faults else 0
+
+
+def _print_faults(path: Path) -> int:
+    faults = 0
+    for fault in find_faults(path):
+        tqdm.write(fault)
+        faults += 1
+    return faults
+
+
 def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
     """The JSON gateway alone, in front of any WSGI application."""
     start_logging(settings.log)
@@ -178,6 +205,10 @@ def _parser() -> argparse.ArgumentParser:
         help="a login ends the user's earlier sessions",
     )
     _command(commands, "migrate", run_migrate, DATABASE_FLAGS)
+    checking = _command(commands, "check", run_check, DATABASE_FLAGS)
+    checking.add_argument(
+        "--repair", action="store_true", help="make the ranks and the indexes anew where something is wrong"
+    )
     jsontcp = _command(commands, "jsontcp", run_jsontcp, (*TCP_FLAGS, *LOG_FLAGS))
     jsontcp.add_argument("application", metavar="MODULE:APP", nargs="?", default="scoresvc:app")
     return parser

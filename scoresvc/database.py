@@ -117,7 +117,7 @@ class Database:
         try:
             return self._idle_readers.pop()
         except IndexError:
-            return _connect_reading(self.path)
+            return connect_reading(self.path)
 
     def close(self) -> None:
         """Commits what waits, then closes the connections."""
@@ -138,7 +138,8 @@ def _connect_writing(path: Path, durability: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect_reading(path: Path) -> sqlite3.Connection:
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """Returns a connection that cannot write; `path` is to be there."""
     uri = f"file:{quote(str(path))}?mode=ro"
     return sqlite3.connect(uri, uri=True, timeout=LOCKED_WAIT, isolation_level=None, check_same_thread=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import shutil
 import signal
 import socket
@@ -222,6 +223,31 @@ def test_a_whole_game_runs_over_json_and_http_sees_it(start: Callable[..., Serve
         }
         assert server.terminate() == 0
         assert key not in server.log
+
+
+def test_the_player_s_own_view_comes_over_both_transports(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--tcp-port", "0") as server:
+        key = server.ask(method="GET", path="/4711/login")["data"]
+        as_json = {"Accept": "application/json"}
+        bearer = {"Authorization": f"Bearer {key}", **as_json}
+
+        posted = server.ask(method="POST", path="/2/score", data=1500, headers=bearer)
+        everyone = ",".join(str(2147483647 - each) for each in range(999))
+        listed = server.ask(method="GET", path=f"/2/highscorelist?users={everyone},4711", headers=as_json)
+        with closing(server.connect()) as connection:
+            connection.request("GET", f"/2/highscorelist?users={everyone},4711", headers=as_json)
+            over_http = json.load(connection.getresponse())
+
+        assert posted["data"] == {"improved": True, "best": 1500, "previous": None, "rank": 1, "players": 1}
+        assert listed["data"] == over_http
+        assert [entry["user"] for entry in over_http["entries"]] == [4711]
+        assert server.ask(method="GET", path="/2/rank/4711")["data"] == "1"
+        assert server.ask(method="GET", path="/2/rank/1", headers=as_json) == {
+            "code": 404,
+            "message": "Not Found",
+            "data": {"error": {"code": "no_score", "message": "this user has no score on this level yet"}},
+        }
+        assert run(tmp_path, "check").stdout.startswith("all is well")
 
 
 def test_the_gateway_alone_serves_any_application(tmp_path: Path) -> None:
