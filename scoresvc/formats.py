@@ -54,11 +54,18 @@ def write_board(board: Board) -> str:
 
 
 def write_board_json(board: Board) -> str:
+    return _dump_and_keep(board) if len(board.entries) <= LIST_LENGTH_KEPT else _dump(board)
+
+
+def _dump(board: Board) -> str:
     entries = [
         {"rank": rank, "user": user_id, "score": score, "reached_at": _time(reached_at)}
         for rank, user_id, score, reached_at in board.entries
     ]
     return json.dumps({"level": board.level_id, "players": board.players, "entries": entries, "next": board.next})
+
+
+_dump_and_keep = lru_cache(LISTS_KEPT)(_dump)
 
 
 def write_rank(standing: Standing) -> str:

@@ -10,7 +10,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from scoresvc import board
 from scoresvc.board import Entry, LevelScore, Standing
@@ -27,6 +28,7 @@ KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
 PURGE_INTERVAL = 10.0  # seconds
 MEMORY_AGE_MAX = 1.0  # seconds; then a change made by hand in the database shows, too
 MEMORY_LEVELS_MAX = 10_000
+MEMORY_LIMIT_MAX = 15  # entries of a page that is remembered
 MEMORY_SESSIONS_MAX = 20_000
 PURGE_SLICE = 200  # sessions in one transaction
 
@@ -71,8 +73,10 @@ class UserStandings(NamedTuple):
     standings: list[Standing]  # by level
 
 
-class RememberedList(NamedTuple):
-    scores: tuple[UserScore, ...]
+class Remembered(NamedTuple, Generic[V]):
+    """What was read of a level."""
+
+    value: V
     mark: int  # of the level, see Changes
     read_at: float  # of time.monotonic, in seconds
 
@@ -106,7 +110,8 @@ class Store:
         ((cursor_key,),) = database.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
         self._changes = Changes(database.path.with_name(f"{database.path.name}.changes"))
-        self._lists: dict[int, RememberedList] = {}
+        self._lists: dict[int, Remembered[tuple[UserScore, ...]]] = {}
+        self._boards: dict[tuple[int, int], Remembered[Board]] = {}  # by level and limit
         self._sessions: dict[str, RememberedSession] = {}
         self._now = 0  # Unix microseconds; rises with every post, whatever the clock does
         self._closing = threading.Event()
@@ -212,13 +217,7 @@ class Store:
 
     def high_scores(self, level_id: int) -> tuple[UserScore, ...]:
         """Returns the best 15 of a level, highest first; of equal scores the one reached first."""
-        now, mark = time.monotonic(), self._changes.mark(level_id)
-        remembered = self._lists.get(level_id)
-        if remembered and remembered.mark == mark and now - remembered.read_at <= MEMORY_AGE_MAX:
-            return remembered.scores
-        scores = self._read_high_scores(level_id)
-        _remember(self._lists, level_id, RememberedList(scores, mark, now), MEMORY_LEVELS_MAX)
-        return scores
+        return self._recall(self._lists, level_id, level_id, self._read_high_scores)
 
     def _read_high_scores(self, level_id: int) -> tuple[UserScore, ...]:
         rows = self._database.read(
@@ -235,9 +234,16 @@ class Store:
 
     def page(self, level_id: int, limit: int, after: str | None) -> Board:
         """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""
-        place = board.TOP if after is None else self._cursors.read(level_id, after)
+        if after is not None:
+            return self._read_page(level_id, limit, self._cursors.read(level_id, after))
+        read = partial(self._read_page, limit=limit, after=board.TOP)
+        if limit > MEMORY_LIMIT_MAX:
+            return read(level_id)
+        return self._recall(self._boards, (level_id, limit), level_id, read)
+
+    def _read_page(self, level_id: int, limit: int, after: Place) -> Board:
         with self._database.snapshot() as connection:
-            return self._board(level_id, board.read_page(connection, level_id, place, limit))
+            return self._board(level_id, board.read_page(connection, level_id, after, limit))
 
     def board_of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
         """Returns those of the users that have a score, with their ranks on the whole board."""
@@ -272,6 +278,16 @@ class Store:
         last = stretch.entries[-1]
         cursor = self._cursors.write(level_id, Place(last.score, last.reached_at, last.user_id))
         return Board(level_id, stretch.players, stretch.entries, cursor)
+
+    def _recall(self, memory: dict[K, Remembered[V]], key: K, level_id: int, read: Callable[[int], V]) -> V:
+        """Returns what is remembered, or reads it again where the level has changed since."""
+        now, mark = time.monotonic(), self._changes.mark(level_id)
+        remembered = memory.get(key)
+        if remembered and remembered.mark == mark and now - remembered.read_at <= MEMORY_AGE_MAX:
+            return remembered.value
+        value = read(level_id)
+        _remember(memory, key, Remembered(value, mark, now), MEMORY_LEVELS_MAX)
+        return value
 
     def purge_sessions(self) -> None:
         """Deletes the sessions that have ended, a slice at a time so that others may write between."""
