@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -73,7 +74,8 @@ class UserStandings(NamedTuple):
     standings: list[Standing]  # by level
 
 
-class Remembered(NamedTuple, Generic[V]):
+@dataclass(frozen=True)
+class Remembered(Generic[V]):
     """What was read of a level."""
 
     value: V
