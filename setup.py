@@ -11,6 +11,7 @@ setup(
     python_requires=">=3.10",
     install_requires=["tqdm>=4.66", "waitress>=3.0.2"],
     extras_require={
+        "bench": ["granian>=2.8.7", "pysqlite3>=0.6.1", "tqdm>=4.60"],
         "fast": ["granian>=2.8.7"],
         "sqlite": ["pysqlite3>=0.6.1"],
         "test": ["hypothesis>=6.100", "pytest>=8.0", "webtest>=3.0.2"],

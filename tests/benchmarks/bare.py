@@ -1,6 +1,7 @@
 """A WSGI application that answers with constants: what a server itself costs.
 
-`python -m tests.benchmarks.bare [granian]` serves it as `scoresvc serve` would, on a free port.
+`python -m tests.benchmarks.bare` serves it as `scoresvc serve` would with the same `config.ini`, but for
+several processes on waitress.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from scoresvc import serve
-from scoresvc.config import Config
+from scoresvc import config, serve
 from scoresvc.granian import serve_with_granian
 
 
@@ -30,14 +30,15 @@ def announce(address: str) -> None:
 
 
 def main() -> None:
-    listener = serve.listen("127.0.0.1", 0)
+    settings = config.load()
+    listener = serve.listen(settings.server.host, settings.server.port)
     address, port = serve.address_of(listener), listener.getsockname()[1]
-    if sys.argv[1:] == ["granian"]:
+    if settings.server.server == "granian":
         listener.close()
-        serve_with_granian(Config(), port, None, lambda number: (app, lambda: None), partial(announce, address))
+        serve_with_granian(settings, port, None, lambda number: (app, lambda: None), partial(announce, address))
     else:
         announce(address)
-        serve.serve_http_and_tcp(app, listener, None, Config())
+        serve.serve_http_and_tcp(app, listener, None, settings)
 
 
 if __name__ == "__main__":

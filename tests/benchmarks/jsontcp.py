@@ -9,27 +9,32 @@ round measures all servers one after the other, so that a ratio compares neighbo
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
-import platform
 import selectors
 import socket
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import product
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tqdm import tqdm
 from waitress.server import create_server
 
-from scoresvc.jsontcp import Gateway, Limits
+from scoresvc import jsontcp
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.report import write_conditions, write_tables
+from tests.benchmarks.results import Gateway, Results
 from tests.listapp import app
 
 CLIENTS = 16
 THREADS = 8
 SECONDS = 1.0  # a server and round
 ROUNDS = 9
+PARAMETERS = {"gateway_clients": CLIENTS, "gateway_threads": THREADS, "gateway_seconds": SECONDS}
 
 JSON_REQUEST = b'{"method": "GET", "path": "/"}\0'
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -39,13 +44,14 @@ Context = multiprocessing.get_context("spawn")
 
 def run_gateway(port: Connection) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    gateway = Gateway(app, listener, Limits(), THREADS)
+    gateway = jsontcp.Gateway(app, listener, jsontcp.Limits(), THREADS)
     gateway.start()
     port.send(listener.getsockname()[1])
     threading.Event().wait()
 
 
 def run_waitress(port: Connection) -> None:
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it says of each request that has to wait that it does
     server: Any = create_server(app, host="127.0.0.1", port=0, threads=THREADS)
     port.send(server.effective_port)
     server.run()
@@ -124,8 +130,7 @@ def run_clients(port: int, request: bytes) -> float:
     return Clients(port, request).measure()
 
 
-def run_rounds(rounds: int) -> dict[str, list[float]]:
-    """Returns for each server its rate in each round."""
+def measure_rounds(rounds: int) -> list[Gateway]:
     rates: dict[str, list[float]] = {name: [] for name in SERVERS}
     processes, ports = [], {}
     for name, (run, _) in SERVERS.items():
@@ -133,25 +138,18 @@ def run_rounds(rounds: int) -> dict[str, list[float]]:
         processes.append(Context.Process(target=run, args=(there,), daemon=True))
         processes[-1].start()
         ports[name] = here.recv()
-    for _ in range(rounds):
-        for name, (_, request) in SERVERS.items():
-            rates[name].append(measure(ports[name], request))
+    for _, name in tqdm(list(product(range(rounds), SERVERS)), desc="gateway", unit="load"):
+        rates[name].append(measure(ports[name], SERVERS[name][1]))
     for process in processes:
         process.terminate()
         process.join()
-    return rates
+    return [Gateway(name, measured, rates["waitress"]) for name, measured in rates.items()]
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
-    print(f"Python {platform.python_version()}, {CLIENTS} clients, {THREADS} threads, {rounds} rounds of {SECONDS} s")
-    rates = run_rounds(rounds)
-    for name, measured in rates.items():
-        ratios = [rate / other for rate, other in zip(measured, rates["waitress"], strict=True)]
-        print(
-            f"{name:9}{statistics.median(measured):7.0f}/s ({min(measured):.0f} to {max(measured):.0f}),"
-            f" {statistics.median(ratios):.2f} times waitress ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+    print(write_conditions(describe_machine(), PARAMETERS | {"rounds": rounds}))
+    print(write_tables(Results(gateway=measure_rounds(rounds))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""The servers that are measured, each with a bare application and with the service on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
+from tests.running import Server
+
+ROOT = Path(__file__).parent.parent.parent
+SESSION_LIFETIME = 86400  # seconds; no key ends while it is measured
+
+CONFIG = """
+[server]
+port = 0
+{settings}
+[sessions]
+lifetime = {lifetime}
+"""
+
+# Plain, so with its own number of threads.
+WAITRESS_SERVE = (sys.executable, "-m", "waitress", "--listen=127.0.0.1:0")
+
+BARE = (sys.executable, "-m", "tests.benchmarks.bare")
+SERVICE = (sys.executable, "-m", "scoresvc", "serve")
+
+
+class Kind(NamedTuple):
+    """How a server is started, with either application, in a folder with a config.ini."""
+
+    bare: tuple[str, ...]
+    service: tuple[str, ...]
+    settings: tuple[str, ...] = ()  # of the section [server]
+
+
+SERVERS = {
+    "waitress-serve": Kind((*WAITRESS_SERVE, "tests.benchmarks.bare:app"), (*WAITRESS_SERVE, "scoresvc:app")),
+    "scoresvc serve": Kind(BARE, SERVICE),
+    "granian": Kind(BARE, SERVICE, ("server = granian",)),
+    "granian, 2 processes": Kind(BARE, SERVICE, ("server = granian", "processes = 2")),
+}
+
+
+def available(names: Iterable[str]) -> list[str]:
+    """Returns those of the servers that can run here, says of each other one why not."""
+    missing = {name: _what_is_missing(SERVERS[name]) for name in names}
+    for name, why in missing.items():
+        if why:
+            print(f"{name} is left out: {why}; pip install -e '.[bench]'", file=sys.stderr)
+    return [name for name, why in missing.items() if not why]
+
+
+def _what_is_missing(kind: Kind) -> str:
+    if "server = granian" in kind.settings and find_spec("granian") is None:
+        return "granian is not installed"
+    if "processes = 2" in kind.settings and not bears_several_writers():
+        return f"SQLite {SQLITE_VERSION} cannot bear several writers"
+    return ""
+
+
+@contextmanager
+def running(folder: Path, kind: Kind, command: tuple[str, ...], threads: int | None = None) -> Iterator[Server]:
+    """Runs one of the two commands of `kind` in a folder; `threads` stands for its own number of them."""
+    settings = (*kind.settings, *([f"threads = {threads}"] if threads else []))
+    (folder / "config.ini").write_text(CONFIG.format(settings="\n".join(settings), lifetime=SESSION_LIFETIME))
+    with Server(folder, command=command, environ={"PYTHONPATH": str(ROOT), "SCORESVC_CONFIG": ""}) as server:
+        yield server
