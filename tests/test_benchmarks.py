@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from scoresvc.sqlite import sqlite3
+from tests.benchmarks.filling import LARGE_LEVEL, Sample, fill, first_score
 from tests.benchmarks.report import as_json, write_tables
 from tests.benchmarks.results import Comparison, Disk, Gateway, Growth, Load, Memory, Results, ratios, spread
 from tests.benchmarks.wrk import read_load
@@ -97,3 +101,39 @@ def test_the_json_has_each_round_with_min_median_and_max() -> None:
     assert report["memory"][0]["growth_bytes"] == 3_000_000
     assert report["disk"][1]["bytes_a_score"] == 80
     assert report["gateway"][0]["rate"]["median"] == 35
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> list[set[tuple[int, int, int]]]:
+    """The scores of a small database and of a large one."""
+    found = []
+    for size in (2000, 8000):
+        path = tmp_path / str(size)
+        assert sum(fill(path, Sample(size, 8000))) == size
+        with closing(sqlite3.connect(path)) as connection:
+            found.append(set(connection.execute("SELECT level_id, user_id, score FROM scores")))
+    return found
+
+
+def test_a_small_database_is_a_part_of_the_large_one(databases: list[set[tuple[int, int, int]]]) -> None:
+    small, large = databases
+
+    assert (len(small), len(large)) == (2000, 8000)
+    assert small < large
+    assert sum(level_id == LARGE_LEVEL for level_id, _, _ in large) == 4000
+    assert len({level_id for level_id, _, _ in large}) == 81
+
+
+def test_who_posts_has_a_score_in_every_database(databases: list[set[tuple[int, int, int]]]) -> None:
+    for sample, scores in zip((Sample(2000, 8000), Sample(8000, 8000)), databases, strict=True):
+        posters = {(LARGE_LEVEL, user, first_score(LARGE_LEVEL, user)) for user in sample.posters}
+        players = {(level, user, first_score(level, user)) for level in sample.levels for user in sample.posters}
+
+        assert posters <= scores
+        assert len(players & scores) == 1000 * sample.size // 2000
+
+
+@pytest.mark.parametrize(("size", "largest"), [(3000, 12_000), (4000, 10_000), (4000, 2000)])
+def test_sizes_that_are_no_samples_of_each_other_are_refused(size: int, largest: int) -> None:
+    with pytest.raises(ValueError, match="scores: must be a multiple of 2000"):
+        Sample(size, largest)
