@@ -34,7 +34,7 @@ from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import Options, make_parser, positive, read_options
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Disk, Growth, Memory, Results
-from tests.benchmarks.servers import SERVERS, available, running
+from tests.benchmarks.servers import SERVERS, available, end_in_order_on_sigterm, running
 from tests.benchmarks.wrk import load, require_wrk
 from tests.running import Server
 
@@ -239,6 +239,7 @@ def main() -> None:
     chosen = parser.parse_args()
     samples = read_samples(parser, chosen)
     require_wrk()
+    end_in_order_on_sigterm()
     print(write_conditions(describe_machine(), vars(chosen)))
     disk, growths, memories = measure(chosen.growth_servers, samples, chosen.keep, read_options(chosen))
     print(write_tables(Results(disk=disk, growth=growths, memory=memories)))

@@ -24,7 +24,7 @@ from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import Options, make_parser, read_options
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Comparison, Results
-from tests.benchmarks.servers import SERVERS, available, running
+from tests.benchmarks.servers import SERVERS, available, end_in_order_on_sigterm, running
 from tests.benchmarks.wrk import load, require_wrk
 from tests.running import Server
 
@@ -106,6 +106,7 @@ def main() -> None:
     add_options(parser)
     chosen = parser.parse_args()
     require_wrk()
+    end_in_order_on_sigterm()
     print(write_conditions(describe_machine(), vars(chosen)))
     print(write_tables(Results(http=measure(chosen.servers, read_options(chosen)))))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
@@ -61,6 +63,15 @@ def _what_is_missing(kind: Kind) -> str:
     if "processes = 2" in kind.settings and not bears_several_writers():
         return f"SQLite {SQLITE_VERSION} cannot bear several writers"
     return ""
+
+
+def end_in_order_on_sigterm() -> None:
+    """So that the `with` blocks of the program end, and with them its servers and temporary folders."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextmanager
