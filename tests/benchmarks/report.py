@@ -12,6 +12,8 @@ from tests.benchmarks.results import (
     Growth,
     Load,
     Memory,
+    PostCost,
+    RankCost,
     Results,
     rates,
     spread,
@@ -31,6 +33,8 @@ def write_tables(results: Results) -> str:
         "Microseconds a request as the scores grow": _growth(results.growth),
         "MB that the processes of a server held resident at most": _memory(results.memory),
         "The databases": _disk(results.disk),
+        "Milliseconds to ask the store where a player stands": _ranks(results.ranks),
+        "Microseconds a post to the store, by many threads": _posts(results.posts),
         "Answers a second, one to a connection": _gateway(results.gateway),
     }
     return "\n\n".join(f"{title}:\n\n{_table(rows)}" for title, rows in tables.items() if len(rows) > 1)
@@ -108,6 +112,39 @@ def _disk(disk: Iterable[Disk]) -> list[Sequence[str]]:
     ]
 
 
+def _ranks(ranks: Iterable[RankCost]) -> list[Sequence[str]]:
+    return [
+        ("scores", "players", "call", "median", "p99", "longest"),
+        *(
+            (
+                cost.distribution,
+                f"{cost.players:,}",
+                cost.call,
+                f"{cost.percentile(50):.3f}",
+                f"{cost.percentile(99):.3f}",
+                f"{max(cost.milliseconds):.3f}",
+            )
+            for cost in ranks
+        ),
+    ]
+
+
+def _posts(posts: Iterable[PostCost]) -> list[Sequence[str]]:
+    return [
+        ("scores", "players", "with blocks", "without", "with to without"),
+        *(
+            (
+                cost.distribution,
+                f"{cost.players:,}",
+                f"{spread(cost.with_blocks):.0f}",
+                f"{spread(cost.without_blocks):.0f}",
+                f"{cost.ratio:.2f}",
+            )
+            for cost in posts
+        ),
+    ]
+
+
 def _gateway(gateways: Iterable[Gateway]) -> list[Sequence[str]]:
     return [
         ("server", "answers a second", "of waitress"),
@@ -162,6 +199,27 @@ def as_json(results: Results, machine: Mapping[str, Any], parameters: Mapping[st
                 "seconds_to_make": made.seconds,
             }
             for made in results.disk
+        ],
+        "ranks": [
+            {
+                "scores": cost.distribution,
+                "players": cost.players,
+                "call": cost.call,
+                "median_ms": cost.percentile(50),
+                "p99_ms": cost.percentile(99),
+                "longest_ms": max(cost.milliseconds),
+            }
+            for cost in results.ranks
+        ],
+        "posts": [
+            {
+                "scores": cost.distribution,
+                "players": cost.players,
+                "with_blocks_us": cost.with_blocks,
+                "without_blocks_us": cost.without_blocks,
+                "ratio": cost.ratio._asdict(),
+            }
+            for cost in results.posts
         ],
         "gateway": [
             {

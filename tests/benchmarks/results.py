@@ -91,6 +91,31 @@ class Memory(NamedTuple):
         return self.bytes[max(self.bytes)] - self.bytes[min(self.bytes)]
 
 
+class RankCost(NamedTuple):
+    """What one call costs on a level of so many players."""
+
+    distribution: str  # of the scores
+    players: int
+    call: str
+    milliseconds: list[float]  # of each question
+
+    def percentile(self, percent: int) -> float:
+        return statistics.quantiles(self.milliseconds, n=100, method="inclusive")[percent - 1]
+
+
+class PostCost(NamedTuple):
+    """What a post costs on a level of so many players: microseconds in each round, with blocks and without."""
+
+    distribution: str  # of the scores
+    players: int
+    with_blocks: list[float]
+    without_blocks: list[float]
+
+    @property
+    def ratio(self) -> Spread:
+        return ratios(self.with_blocks, self.without_blocks)
+
+
 class Gateway(NamedTuple):
     """A server that is asked once a connection: its answers a second in each round, beside those of waitress."""
 
@@ -110,4 +135,6 @@ class Results(NamedTuple):
     growth: Sequence[Growth] = ()
     memory: Sequence[Memory] = ()
     disk: Sequence[Disk] = ()
+    ranks: Sequence[RankCost] = ()
+    posts: Sequence[PostCost] = ()
     gateway: Sequence[Gateway] = ()
