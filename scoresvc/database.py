@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.sqlite import OLDEST, SQLITE_VERSION, bears_several_writers, sqlite3
-from scoresvc.writer import LOCKED_WAIT, Change, Writer
+from scoresvc.writer import LOCKED_WAIT, Change, Write, Writer, as_made
 
 R = TypeVar("R")
 T = TypeVar("T")
+U = TypeVar("U")
 
 OPEN_WAIT = 5.0  # seconds that the start waits for another program
 ANSWERS_WAIT = 0.5  # seconds for the last answers to leave before a broken process ends
@@ -52,8 +53,7 @@ class Database:
 
     The file at `path` is made where there is none, its folder is not.
     `durability` is "full" (a commit survives a power cut) or "process" (it
-    survives the death of the process only). `on_broken` is called in the
-    writer's thread when that has stopped for good.
+    survives the death of the process only). `on_broken` is called in the writer's thread when that has stopped for good.
 
     Raises StartError where the file cannot be opened, or another process writes
     to it and this SQLite cannot bear two.
@@ -79,7 +79,14 @@ class Database:
         Rows that gather for the same change are handed to it together. Raises
         Unavailable where the database cannot take it now, and what `change` raises.
         """
-        return self._writer.write(change, row)
+        return self.begin(change, row, as_made).result()
+
+    def begin(self, change: Change[R, T], row: R, then: Callable[[T], U]) -> Write[U]:
+        """Begins what `write` does; the result is what `then` makes of it.
+
+        Raises Unavailable where as many wait as may.
+        """
+        return self._writer.begin(change, row, then)
 
     def read(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         """Returns all rows of one query. Raises Unavailable where the database cannot be read."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
-from scoresvc.board import Entry, LevelScore, Standing
+from scoresvc.board import LevelScore, Standing
 from scoresvc.errors import Refusal
-from scoresvc.store import Board, Post, Session, UserScore, UserStandings
+from scoresvc.store import Board, Post, Session, UserStandings
 
-LISTS_KEPT = 1024  # whose text is remembered
-LIST_LENGTH_KEPT = 15  # the longest of them
+BOARDS_KEPT = 1024  # whose JSON is remembered
+BOARD_LENGTH_KEPT = 15  # the longest of them
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -38,23 +38,16 @@ def write_post_json(post: Post) -> str:
     return json.dumps(post._asdict())
 
 
-def write_scores(scores: Sequence[UserScore | Entry]) -> str:
-    return _join_and_keep(scores) if len(scores) <= LIST_LENGTH_KEPT else _join(scores)
-
-
-def _join(scores: Sequence[UserScore | Entry]) -> str:
-    return ",".join([f"{each.user_id}={each.score}" for each in scores])
-
-
-_join_and_keep = lru_cache(LISTS_KEPT)(_join)
+def write_list(scores: Board | str) -> str:
+    return scores if isinstance(scores, str) else write_board(scores)
 
 
 def write_board(board: Board) -> str:
-    return write_scores(board.entries)
+    return ",".join([f"{entry.user_id}={entry.score}" for entry in board.entries])
 
 
 def write_board_json(board: Board) -> str:
-    return _dump_and_keep(board) if len(board.entries) <= LIST_LENGTH_KEPT else _dump(board)
+    return _dump_and_keep(board) if len(board.entries) <= BOARD_LENGTH_KEPT else _dump(board)
 
 
 def _dump(board: Board) -> str:
@@ -65,7 +58,7 @@ def _dump(board: Board) -> str:
     return json.dumps({"level": board.level_id, "players": board.players, "entries": entries, "next": board.next})
 
 
-_dump_and_keep = lru_cache(LISTS_KEPT)(_dump)
+_dump_and_keep = lru_cache(BOARDS_KEPT)(_dump)
 
 
 def write_rank(standing: Standing) -> str:

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
 
 from scoresvc import config
 from scoresvc.errors import StartError
+from scoresvc.rsgi import RsgiApplication
 from scoresvc.serve import GRACE, HEADER_BYTES_MAX, REQUEST_WAIT, Lifeline, make_gateway
+from scoresvc.wsgi import Application
 
 try:
     import granian
@@ -22,9 +23,6 @@ try:
 except ImportError:
     granian = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
 START_WAIT = 30.0  # seconds until nobody waits for the start any more
 WORKERS_WAIT = 4  # seconds until a worker that does not end is killed
 
@@ -33,7 +31,7 @@ def serve_with_granian(
     options: config.Config,
     port: int,
     tcp: socket.socket | None,
-    open_service: Callable[[int], tuple[WSGIApplication, Callable[[], None]]],
+    open_service: Callable[[int], tuple[Application, Callable[[], None]]],
     announce: Callable[[], None],
 ) -> None:
     """Serves HTTP and, where there is a socket for it, JSON over TCP until SIGTERM or SIGINT.
@@ -51,7 +49,7 @@ def serve_with_granian(
     lifeline = Lifeline()
     started = multiprocessing.Value("i", 0)
 
-    def load() -> WSGIApplication:
+    def load() -> RsgiApplication:
         lifeline.hold()
         with started.get_lock():
             started.value += 1
@@ -61,21 +59,20 @@ def serve_with_granian(
             gateway = make_gateway(application, tcp, options)
             gateway.start()
             Finalize(None, gateway.stop, args=(GRACE,), exitpriority=2)
-        return application
+        return RsgiApplication(application, options.server.threads)
 
     threading.Thread(target=_call_when_open, args=(options.server.host, port, announce), daemon=True).start()
     granian.Granian(
         "scoresvc",
         address=options.server.host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=options.server.processes,
-        blocking_threads=options.server.threads,
         http1_settings=HTTP1Settings(header_read_timeout=int(REQUEST_WAIT * 1000), max_buffer_size=HEADER_BYTES_MAX),
         log_level=LogLevels.error,
         workers_kill_timeout=WORKERS_WAIT,
         websockets=False,
-    ).serve(target_loader=load, wrap_loader=False)
+    ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]
 
 
 def _call_when_open(host: str, port: int, announce: Callable[[], None]) -> None:

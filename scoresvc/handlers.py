@@ -1,36 +1,37 @@
-"""One function per call: reads the request, asks the store, returns a plain value."""
+"""One function per call: reads the request, asks the store, returns a plain value or the write that brings it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scoresvc.board import Entry, LevelScore, Standing
+from scoresvc.board import LevelScore, Standing
 from scoresvc.errors import ContraryParameters, NoScore, Unauthorized
 from scoresvc.request import Request
-from scoresvc.store import Board, Post, Session, Store, UserScore, UserStandings
+from scoresvc.store import Board, Post, Session, Store, UserStandings
+from scoresvc.writer import Write
 
 
 def greet(store: Store, request: Request) -> str:
     return "Hello, World!"
 
 
-def log_in(store: Store, request: Request) -> Session:
+def log_in(store: Store, request: Request) -> Write[Session]:
     user_id = request.path_uint31("userid")
     request.parameters()
     return store.log_in(user_id)
 
 
-def post_score(store: Store, request: Request) -> None:
-    store.post_score(*_read_post(store, request))
+def post_score(store: Store, request: Request) -> Write[None]:
+    return store.post_score(*_read_post(store, request))
 
 
-def post_score_and_rank(store: Store, request: Request) -> Post:
+def post_score_and_rank(store: Store, request: Request) -> Write[Post]:
     return store.post_score_and_rank(*_read_post(store, request))
 
 
-def list_high_scores(store: Store, request: Request) -> Sequence[UserScore | Entry]:
+def list_high_scores(store: Store, request: Request) -> Board | str:
     level_id = request.path_uint31("levelid")
-    return show_board(store, request).entries if request.parameters() else store.high_scores(level_id)
+    return show_board(store, request) if request.parameters() else store.high_scores(level_id)
 
 
 def show_board(store: Store, request: Request) -> Board:

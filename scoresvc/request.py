@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +26,8 @@ from scoresvc.errors import (
 Environ = dict[str, Any]
 
 COUNT_DEFAULT = 15  # entries in one answer
+QUERIES_KEPT = 4096  # whose meaning is remembered
+QUERY_CHARACTERS_KEPT = 100  # the longest of them
 
 _DIGITS = re.compile("[0-9]+")
 _NUMBER = re.compile("[0-9]{1,10}")
@@ -36,7 +39,7 @@ class Request:
     `parameters` are the names that the call takes in its query.
     """
 
-    def __init__(self, environ: Environ, numbers: Mapping[str, str], parameters: Collection[str]) -> None:
+    def __init__(self, environ: Environ, numbers: Mapping[str, str], parameters: tuple[str, ...]) -> None:
         self._environ = environ
         self._numbers = numbers
         self._known = parameters
@@ -45,10 +48,11 @@ class Request:
         """Returns a number of the path, 0 to 2147483647. Raises BadNumber."""
         return _uint31(name, self._numbers[name])
 
-    def parameters(self) -> dict[str, str]:
+    def parameters(self) -> Mapping[str, str]:
         """Returns what the query says, by name. Raises UnknownParameter or RepeatedParameter."""
         query = self._environ.get("QUERY_STRING", "")
-        return _read_query(query, self._known) if query else {}
+        read = _read_and_keep if len(query) <= QUERY_CHARACTERS_KEPT else _read_query
+        return read(query, self._known) if query else {}
 
     def count(self, name: str) -> int:
         """Returns a number of the query, 1 to 1000, 15 where it is not given. Raises BadCount."""
@@ -60,9 +64,12 @@ class Request:
     def users(self) -> list[int]:
         """Returns the users of the query, 1 to 1000 numbers. Raises BadUsers."""
         texts = self.parameters()["users"].split(",", COUNT_MAX)
-        if len(texts) > COUNT_MAX or not all(map(_is_uint31, texts)):
+        if len(texts) > COUNT_MAX:
             raise BadUsers
-        return [int(text) for text in texts]
+        try:
+            return [_uint31("users", text) for text in texts]
+        except BadNumber:
+            raise BadUsers from None
 
     def body_uint31(self, name: str) -> int:
         """Returns the number that the body is, 0 to 2147483647; white space around it is allowed.
@@ -92,28 +99,24 @@ class Request:
         length = self._environ.get("CONTENT_LENGTH") or "0"
         if "HTTP_TRANSFER_ENCODING" in self._environ or not _DIGITS.fullmatch(length):
             raise BadContentLength
-        if not _NUMBER.fullmatch(length) or int(length) > BODY_BYTES_MAX:
+        if not _NUMBER.fullmatch(length) or (count := int(length)) > BODY_BYTES_MAX:
             raise BodyTooLarge
         try:
-            body: bytes = self._environ["wsgi.input"].read(int(length))
+            body: bytes = self._environ["wsgi.input"].read(count)
         except OSError:
             raise BodyCutShort from None
-        if len(body) < int(length):
+        if len(body) < count:
             raise BodyCutShort
         return body
 
 
 def _uint31(name: str, text: str) -> int:
-    if not _is_uint31(text):
+    if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
         raise BadNumber(name)
-    return int(text)
+    return number
 
 
-def _is_uint31(text: str) -> bool:
-    return bool(_NUMBER.fullmatch(text)) and int(text) <= UINT31_MAX
-
-
-def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
+def _read_query(query: str, known: Collection[str]) -> Mapping[str, str]:
     parameters: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
@@ -122,3 +125,6 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
             raise RepeatedParameter(name)
         parameters[name] = value
     return parameters
+
+
+_read_and_keep = lru_cache(QUERIES_KEPT)(_read_query)

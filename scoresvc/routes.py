@@ -32,7 +32,10 @@ class Answer(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One call. `<name>` in `path` stands for decimal digits, `parameters` are those of the query."""
+    """One call. `<name>` in `path` stands for decimal digits, `parameters` are those of the query.
+
+    `is_unbounded` says that an answer may be of any length.
+    """
 
     methods: tuple[str, ...]
     path: str
@@ -40,6 +43,7 @@ class Route(NamedTuple):
     json: Answer | None = None
     headers: tuple[tuple[str, str], ...] = ()
     parameters: tuple[str, ...] = ()
+    is_unbounded: bool = False
 
 
 KEY = Answer(handlers.log_in, formats.write_key, TEXT)
@@ -61,7 +65,7 @@ ROUTES = (
     Route(
         READ,
         "/<levelid>/highscorelist",
-        Answer(handlers.list_high_scores, formats.write_scores, CSV),
+        Answer(handlers.list_high_scores, formats.write_list, CSV),
         Answer(handlers.show_board, formats.write_board_json, JSON),
         parameters=("limit", "after", "users"),
     ),
@@ -83,6 +87,7 @@ ROUTES = (
         "/<userid>/scores",
         Answer(handlers.list_scores, formats.write_level_scores, CSV),
         Answer(handlers.show_scores, formats.write_standings_json, JSON),
+        is_unbounded=True,
     ),
 )
 

@@ -23,11 +23,12 @@ from scoresvc.database import Database
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.migrate import migrate
 from scoresvc.sqlite import sqlite3
-from scoresvc.writer import OneStatement
+from scoresvc.writer import OneStatement, Write
 
 KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
 PURGE_INTERVAL = 10.0  # seconds
 MEMORY_AGE_MAX = 1.0  # seconds; then a change made by hand in the database shows, too
+MEMORY_SESSION_AGE_MAX = 10.0  # seconds; the same for a session, which nothing but its end changes
 MEMORY_LEVELS_MAX = 10_000
 MEMORY_LIMIT_MAX = 15  # entries of a page that is remembered
 MEMORY_SESSIONS_MAX = 20_000
@@ -39,14 +40,15 @@ V = TypeVar("V")
 log = logging.getLogger("scoresvc.store")
 
 
-class UserScore(NamedTuple):
-    user_id: int
-    score: int
-
-
 class Session(NamedTuple):
     user_id: int
     key: str  # 32 letters and digits
+    expires_at: float  # Unix seconds
+
+
+class NewSession(NamedTuple):
+    key_hash: bytes  # the SHA-256 of the key
+    user_id: int
     expires_at: float  # Unix seconds
 
 
@@ -112,7 +114,7 @@ class Store:
         ((cursor_key,),) = database.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
         self._changes = Changes(database.path.with_name(f"{database.path.name}.changes"))
-        self._lists: dict[int, Remembered[tuple[UserScore, ...]]] = {}
+        self._lists: dict[int, Remembered[str]] = {}
         self._boards: dict[tuple[int, int], Remembered[Board]] = {}  # by level and limit
         self._sessions: dict[str, RememberedSession] = {}
         self._now = 0  # Unix microseconds; rises with every post, whatever the clock does
@@ -120,30 +122,44 @@ class Store:
         self._purger = threading.Thread(target=self._purge_in_turn, name="scoresvc-purger", daemon=True)
         self._purger.start()
 
-    def log_in(self, user_id: int) -> Session:
+    def log_in(self, user_id: int) -> Write[Session]:
+        """Begins a session."""
         key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
         session = Session(user_id, key, self._clock() + self._lifetime)
-        self._database.write(self._keep_sessions, {**session._asdict(), "key_hash": _hash(key)})
-        return session
+        new = NewSession(_hash(key), user_id, session.expires_at)
+        return self._database.begin(self._keep_sessions, new, lambda kept: session)
 
-    def _keep_sessions(self, connection: sqlite3.Connection, sessions: list[dict[str, Any]]) -> list[None]:
-        for session in sessions:
-            if self._one_per_user:
-                connection.execute("DELETE FROM sessions WHERE user_id = :user_id", session)
-            connection.execute(
-                """
-                INSERT INTO sessions (key_hash, user_id, expires_at)
-                     VALUES (:key_hash, :user_id, :expires_at)
-                """,
-                session,
-            )
+    def _keep_sessions(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
+        if self._one_per_user:
+            for session in sessions:
+                self._end_sessions(connection, session.user_id)
+                self._insert_sessions(connection, [session])
+        else:
+            self._insert_sessions(connection, sessions)
         return [None] * len(sessions)
+
+    def _end_sessions(self, connection: sqlite3.Connection, user_id: int) -> None:
+        connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": user_id})
+
+    def _insert_sessions(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> None:
+        """In one statement, as the scores are; JSON has no bytes, so the hashes come in one piece."""
+        connection.execute(
+            """
+            INSERT INTO sessions (key_hash, user_id, expires_at)
+            SELECT substr(:hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
+              FROM json_each(:sessions)
+            """,
+            {
+                "hashes": b"".join([session.key_hash for session in sessions]),
+                "sessions": json.dumps([(session.user_id, session.expires_at) for session in sessions]),
+            },
+        )
 
     def session_user(self, key: str) -> int | None:
         """Returns whose session `key` is, None where it is unknown or has ended."""
         now = time.monotonic()
         session = self._sessions.get(key)
-        if session is None or now - session.read_at > MEMORY_AGE_MAX:
+        if session is None or now - session.read_at > MEMORY_SESSION_AGE_MAX:
             session = self._read_session(key, now)
         return session.user_id if session and session.expires_at > self._clock() else None
 
@@ -164,13 +180,17 @@ class Store:
             _remember(self._sessions, key, session, MEMORY_SESSIONS_MAX)
         return session
 
-    def post_score(self, level_id: int, user_id: int, score: int) -> None:
-        """Keeps `score` where it is the user's best on the level; on disk when this returns.
+    def post_score(self, level_id: int, user_id: int, score: int) -> Write[None]:
+        """Begins to keep `score` where it is the user's best on the level; on disk when the write has ended.
 
         Who reaches a score later comes later in the list, even where the clock stands still or jumps back.
         """
-        if self._database.write(self._keep_post, (level_id, user_id, score)):
-            self._changes.note(level_id)
+
+        def note(may_have_changed: bool) -> None:
+            if may_have_changed:
+                self._changes.note(level_id)
+
+        return self._database.begin(self._keep_post, (level_id, user_id, score), note)
 
     def _keep_scores(self, connection: sqlite3.Connection, posts: list[tuple[int, int, int]]) -> list[bool]:
         """Returns for each whether it may have changed the level.
@@ -199,12 +219,15 @@ class Store:
         ).rowcount
         return [changed > 0] * len(posts)
 
-    def post_score_and_rank(self, level_id: int, user_id: int, score: int) -> Post:
-        """As `post_score`; returns what came of it."""
-        post = self._database.write(self._keep_and_rank, (level_id, user_id, score))
-        if post.improved:
-            self._changes.note(level_id)
-        return post
+    def post_score_and_rank(self, level_id: int, user_id: int, score: int) -> Write[Post]:
+        """As `post_score`; the result is what came of it."""
+
+        def note(post: Post) -> Post:
+            if post.improved:
+                self._changes.note(level_id)
+            return post
+
+        return self._database.begin(self._keep_and_rank, (level_id, user_id, score), note)
 
     def _keep_and_rank(self, connection: sqlite3.Connection, posts: list[tuple[int, int, int]]) -> list[Post]:
         return [self._keep_and_rank_one(connection, *post) for post in posts]
@@ -217,22 +240,24 @@ class Store:
         rank, players = board.rank_of(connection, level_id, score), board.players_of(connection, level_id)
         return Post(True, score, before and before.score, rank, players)
 
-    def high_scores(self, level_id: int) -> tuple[UserScore, ...]:
-        """Returns the best 15 of a level, highest first; of equal scores the one reached first."""
+    def high_scores(self, level_id: int) -> str:
+        """Returns the best 15 of a level as `<userid>=<score>,…`: highest first, of equal ones who was first."""
         return self._recall(self._lists, level_id, level_id, self._read_high_scores)
 
-    def _read_high_scores(self, level_id: int) -> tuple[UserScore, ...]:
-        rows = self._database.read(
+    def _read_high_scores(self, level_id: int) -> str:
+        """Python's lock is given up for each row that is fetched, so SQLite makes one of them all."""
+        ((text,),) = self._database.read(
             """
-            SELECT user_id, score
-              FROM scores
-             WHERE level_id = :level_id
-             ORDER BY score DESC, reached_at
-             LIMIT 15
+            SELECT coalesce(group_concat(user_id || '=' || score), '')
+              FROM (SELECT user_id, score
+                      FROM scores
+                     WHERE level_id = :level_id
+                     ORDER BY score DESC, reached_at
+                     LIMIT 15)
             """,
             {"level_id": level_id},
         )
-        return tuple(UserScore(*row) for row in rows)
+        return str(text)
 
     def page(self, level_id: int, limit: int, after: str | None) -> Board:
         """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""

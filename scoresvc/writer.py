@@ -16,6 +16,7 @@ from scoresvc.sqlite import fsync_failed, is_busy, is_fault, sqlite3
 
 R = TypeVar("R")
 T = TypeVar("T")
+U = TypeVar("U")
 
 # Makes one change for each of the rows, returns one result for each. May be called again after a rollback.
 Change = Callable[[sqlite3.Connection, list[R]], Iterable[T]]
@@ -51,13 +52,16 @@ class Writer:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, is_in_place: Callable[[], bool], on_broken: Callable[[], None]
+        self,
+        connection: sqlite3.Connection,
+        is_in_place: Callable[[], bool],
+        on_broken: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._is_in_place = is_in_place
         self._on_broken = on_broken
-        self._queue: queue.SimpleQueue[AnyWrite] = queue.SimpleQueue()
-        self._batch: list[AnyWrite] = []
+        self._queue: queue.SimpleQueue[Write[Any]] = queue.SimpleQueue()
+        self._batch: list[Write[Any]] = []
         self._locked = False
         self._stopping = False
         self._ended = False
@@ -66,27 +70,28 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="scoresvc-writer", daemon=True)
         self._thread.start()
 
-    def write(self, change: Change[R, T], row: R) -> T:
-        """As `Database.write`."""
+    def begin(self, change: Change[R, T], row: R, then: Callable[[T], U]) -> Write[U]:
+        """As `Database.begin`."""
         queue_max = LOCKED_QUEUE_MAX if self._locked else QUEUE_MAX
         if self._stopping or self._ended or self._queue.qsize() + len(self._batch) >= queue_max:
             raise Unavailable
-        write = _Write(change, row)
+        write = Write(change, row, then)
         self._queue.put(write)
         if self._ended:  # it may have ended before it could see this one
             self._refuse_all()
-        return write.wait()
+        return write
 
     def stop(self) -> None:
         """Commits what waits, then closes the connection."""
         self._stopping = True
-        self._queue.put(_Write(_change_nothing, None))
+        self._queue.put(Write(_change_nothing, None, as_made))
         self._thread.join()
         self._connection.close()
 
     def _run(self) -> None:
         try:
             while not (self._stopping and self._queue.empty()):
+                self._batch.append(self._queue.get())
                 self._gather()
                 self._commit(self._batch)
                 self._batch = []
@@ -101,12 +106,11 @@ class Writer:
                 self._on_broken()
 
     def _gather(self) -> None:
-        """Waits for one change, then takes what else is there."""
-        self._batch.append(self._queue.get())
+        """Takes what else is there."""
         while len(self._batch) < BATCH_MAX and not self._queue.empty():
             self._batch.append(self._queue.get())
 
-    def _commit(self, batch: list[AnyWrite]) -> None:
+    def _commit(self, batch: list[Write[Any]]) -> None:
         """Makes the changes of a batch in one transaction, then tells each its result."""
         try:
             made = self._make(batch)
@@ -125,9 +129,9 @@ class Writer:
         if not self._is_in_place():
             raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
         for write in batch:
-            write.done.release()
+            write.end()
 
-    def _make(self, batch: list[AnyWrite]) -> bool:
+    def _make(self, batch: list[Write[Any]]) -> bool:
         """Makes the changes; while another program holds the database, `batch` shrinks, and at last it is given up."""
         while batch:
             try:
@@ -143,16 +147,16 @@ class Writer:
                 return True
         return False
 
-    def _make_at_once(self, batch: list[AnyWrite]) -> None:
+    def _make_at_once(self, batch: list[Write[Any]]) -> None:
         changes = _by_change(batch)
         if len(changes) > 1 or not isinstance(batch[0].change, OneStatement):
             self._connection.execute("BEGIN IMMEDIATE")
         for change, writes in changes.items():
             results = change(self._connection, [write.row for write in writes])
             for write, result in zip(writes, results, strict=True):
-                write.result = result
+                write.made = result
 
-    def _run_apart(self, batch: list[AnyWrite], error: Exception) -> None:
+    def _run_apart(self, batch: list[Write[Any]], error: Exception) -> None:
         """After a change failed: fails it, and runs its neighbours again where the database is well."""
         database_is_well = self._roll_back() or not is_fault(error)
         if len(batch) == 1 or not database_is_well:
@@ -168,21 +172,21 @@ class Writer:
         self._connection.execute("ROLLBACK")
         return True
 
-    def _fail(self, batch: list[AnyWrite], error: Exception) -> None:
+    def _fail(self, batch: list[Write[Any]], error: Exception) -> None:
         if is_fault(error):
             self._fail_unavailable(batch, error)
             return
         for write in batch:
             write.fail(error)
 
-    def _fail_unavailable(self, batch: list[AnyWrite], error: Exception) -> None:
+    def _fail_unavailable(self, batch: list[Write[Any]], error: Exception) -> None:
         if fsync_failed(error):
             raise error
         self._note_fault(str(error))
         for write in batch:
             write.fail(Unavailable())
 
-    def _refuse_late(self, batch: list[AnyWrite]) -> None:
+    def _refuse_late(self, batch: list[Write[Any]]) -> None:
         while not self._queue.empty():
             batch.append(self._queue.get())
         since = time.monotonic() - LOCKED_WAIT
@@ -211,42 +215,66 @@ class Writer:
             log.warning("can write again")
 
 
-class _Write(Generic[R, T]):
-    """A change on its way through the writer, and what came of it."""
+class Write(Generic[T]):
+    """A change on its way through the writer."""
 
-    __slots__ = ("change", "done", "error", "queued_at", "result", "row")
+    __slots__ = ("_calls", "_error", "_has_ended", "_then", "change", "made", "queued_at", "row")
 
-    def __init__(self, change: Change[R, T], row: R) -> None:
+    def __init__(self, change: Change[Any, Any], row: Any, then: Callable[[Any], T]) -> None:
         self.change = change
         self.row = row
-        self.done = threading.Lock()
-        self.done.acquire()
-        self.error: BaseException | None = None
         self.queued_at = time.monotonic()
-        self.result: T
+        self.made: Any = None  # what `change` returned for the row
+        self._then = then
+        self._error: Exception | None = None
+        self._has_ended = False
+        self._calls: list[Callable[[], None]] = []
+
+    def result(self) -> T:
+        """Returns what came of it; waits for the commit. Raises Unavailable, and what the change raised."""
+        if not self._has_ended:
+            ended = threading.Lock()
+            ended.acquire()
+            self.when_ended(ended.release)
+            ended.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._then(self.made)
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Has `call` called once `result` no longer waits: by the writer's thread, or here and now."""
+        self._calls.append(call)
+        if self._has_ended:
+            self._tell()
+
+    def end(self) -> None:
+        self._has_ended = True
+        self._tell()
 
     def fail(self, error: Exception) -> None:
-        if self.done.locked():
-            self.error = error
-            self.done.release()
+        if not self._has_ended:
+            self._error = error
+            self.end()
 
-    def wait(self) -> T:
-        self.done.acquire()
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-
-AnyWrite = _Write[Any, Any]
+    def _tell(self) -> None:
+        try:
+            call = self._calls.pop()
+        except IndexError:  # nobody asked, or the other thread was faster
+            return
+        call()
 
 
 def _change_nothing(connection: sqlite3.Connection, rows: list[None]) -> list[None]:
     return rows
 
 
-def _by_change(batch: list[AnyWrite]) -> dict[Change[Any, Any], list[AnyWrite]]:
+def as_made(made: T) -> T:
+    return made
+
+
+def _by_change(batch: list[Write[Any]]) -> dict[Change[Any, Any], list[Write[Any]]]:
     """What is in one batch came at the same time: its changes may be made in any order."""
-    writes: dict[Change[Any, Any], list[AnyWrite]] = {}
+    writes: dict[Change[Any, Any], list[Write[Any]]] = {}
     for write in batch:
         writes.setdefault(write.change, []).append(write)
     return writes

@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scoresvc.accept import prefers_json
 from scoresvc.errors import InternalError, Refusal
 from scoresvc.formats import write_refusal_json
 from scoresvc.log import log_call
 from scoresvc.request import Environ, Request
-from scoresvc.routes import JSON, TEXT, find_route
+from scoresvc.routes import JSON, TEXT, Answer, Route, find_route
 from scoresvc.store import Store
+from scoresvc.writer import Write
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 CALL_LOGGED_MAX = 100  # characters
+HEADERS_KEPT = 1024  # of answers of the same type and length
 
 log = logging.getLogger("scoresvc.wsgi")
 
@@ -29,40 +32,85 @@ Headers = tuple[tuple[str, str], ...]
 _UNFIT_FOR_LOG = re.compile("[^a-z0-9/ #_.-]|[a-z0-9]{20,}", re.IGNORECASE)
 
 
+class Response(NamedTuple):
+    status: str  # such as "200 OK"
+    headers: Headers
+    body: bytes
+
+
 class Application:
-    """The service as PEP 3333 wants it; makes the one response of every refusal."""
+    """The service as PEP 3333 wants it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        started = time.perf_counter()
-        status, content_type, headers, body = self._respond(environ)
-        start_response(
-            status,
-            [("Content-Type", content_type), ("Content-Length", str(len(body))), ("Vary", "Accept"), *headers],
-        )
-        _log_access(environ, status, time.perf_counter() - started)
-        return [body] if environ["REQUEST_METHOD"] != "HEAD" else []
-
-    def _respond(self, environ: Environ) -> tuple[str, str, Headers, bytes]:
-        as_json = prefers_json(environ.get("HTTP_ACCEPT", ""))
+        call = self.take(environ)
         try:
-            route, numbers = find_route(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
-            answer = route.json if as_json and route.json else route.plain
-            value = answer.handler(self._store, Request(environ, numbers, route.parameters))
-            return "200 OK", answer.content_type, route.headers, answer.write(value).encode()
-        except Refusal as refusal:
-            return _refuse(refusal, as_json)
-        except Exception:
-            log.exception("a call failed")
-            return _refuse(InternalError(), as_json)
+            call.find()
+            value = call.value()
+            response = call.succeed(value.result() if isinstance(value, Write) else value)
+        except Exception as error:
+            response = call.fail(error)
+        start_response(response.status, list(response.headers))
+        return [response.body]
+
+    def take(self, environ: Environ) -> Call:
+        return Call(self._store, environ)
 
 
-def _refuse(refusal: Refusal, as_json: bool) -> tuple[str, str, Headers, bytes]:
-    if as_json:
-        return refusal.status, JSON, refusal.headers, write_refusal_json(refusal).encode()
-    return refusal.status, TEXT, refusal.headers, str(refusal).encode()
+class Call:
+    """One request on its way to its one response, with a line in the log."""
+
+    def __init__(self, store: Store, environ: Environ) -> None:
+        self._store = store
+        self._environ = environ
+        self._started = time.perf_counter()
+        self._as_json = prefers_json(environ.get("HTTP_ACCEPT", ""))
+        self._route: Route
+        self._numbers: Mapping[str, str]
+        self._answer: Answer
+
+    def find(self) -> None:
+        """Finds the route. Raises UnknownPath or MethodNotAllowed."""
+        self._route, self._numbers = find_route(self._environ["REQUEST_METHOD"], self._environ.get("PATH_INFO", ""))
+        self._answer = self._route.json if self._as_json and self._route.json else self._route.plain
+
+    def may_last(self) -> bool:
+        """Tells whether the client chose how much is read, so that others had better not wait for it."""
+        if self._environ["REQUEST_METHOD"] == "POST":
+            return False
+        return self._route.is_unbounded or bool(self._environ.get("QUERY_STRING"))
+
+    def value(self) -> Any:
+        """Returns what the handler returns. Raises a Refusal."""
+        return self._answer.handler(self._store, Request(self._environ, self._numbers, self._route.parameters))
+
+    def succeed(self, value: Any) -> Response:
+        return self._respond("200 OK", self._answer.content_type, self._route.headers, self._answer.write(value))
+
+    def fail(self, error: Exception) -> Response:
+        """The one place where an error becomes a response."""
+        if not isinstance(error, Refusal):
+            log.error("a call failed", exc_info=error)
+            error = InternalError()
+        if self._as_json:
+            return self._respond(error.status, JSON, error.headers, write_refusal_json(error))
+        return self._respond(error.status, TEXT, error.headers, str(error))
+
+    def _respond(self, status: str, content_type: str, headers: Headers, text: str) -> Response:
+        body = text.encode()
+        _log_access(self._environ, status, time.perf_counter() - self._started)
+        return Response(
+            status,
+            _headers(content_type, len(body), headers),
+            body if self._environ["REQUEST_METHOD"] != "HEAD" else b"",
+        )
+
+
+@lru_cache(HEADERS_KEPT)
+def _headers(content_type: str, length: int, more: Headers) -> Headers:
+    return (("Content-Type", content_type), ("Content-Length", str(length)), ("Vary", "Accept"), *more)
 
 
 def _log_access(environ: Environ, status: str, seconds: float) -> None:

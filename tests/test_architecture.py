@@ -33,6 +33,7 @@ ORDER = (
     "frames",
     "jsontcp",
     "serve",
+    "rsgi",
     "granian",
     "cli",
     "__init__",

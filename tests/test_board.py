@@ -33,7 +33,7 @@ def fill(store: Store) -> Fill:
 
     def run(*scores: tuple[int, int], level: int = 2) -> None:
         for user, score in scores:
-            store.post_score(level, user, score)
+            store.post_score(level, user, score).result()
 
     return run
 
@@ -447,7 +447,7 @@ def test_every_answer_equals_a_plain_sort(
     for start, end in ((begun, restart), (restart, len(posts))):
         with closing(Store(Database(path))) as store:
             for turn, (level, user, score) in enumerate(posts[start:end], start):
-                store.post_score(level, user, score * spread)
+                store.post_score(level, user, score * spread).result()
                 keep(model, (level, user), score * spread, turn)
             assert_equal(TestApp(Application(store)), model, chance)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import sys
 import threading
 import time
@@ -190,6 +191,41 @@ def test_a_dead_writer_leaves_no_caller_waiting(database: Database, broken: thre
             with pytest.raises(Unavailable):
                 result.result(timeout=10)
     assert broken.wait(10)
+
+
+def test_who_asked_is_told_by_the_writer_when_a_write_has_ended(database: Database) -> None:
+    told_by: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    with Hold(database) as hold:
+        write = database.begin(insert, (1, ""), str)
+        hold.wait_for(1)
+        write.when_ended(lambda: told_by.put(threading.current_thread().name))
+        assert told_by.empty()
+
+    assert told_by.get(timeout=10) == "scoresvc-writer"
+    assert write.result() == "1"
+
+
+def test_who_asks_late_is_told_at_once(database: Database) -> None:
+    write = database.begin(insert, (1, ""), str)
+    told: list[str] = []
+    write.result()
+
+    write.when_ended(lambda: told.append(write.result()))
+
+    assert told == ["1"]
+
+
+def test_who_asked_is_told_of_a_failure_too(database: Database) -> None:
+    ended = threading.Event()
+    with Hold(database) as hold:
+        write = database.begin(lambda connection, rows: [1 / 0], None, str)
+        hold.wait_for(1)
+        write.when_ended(ended.set)
+
+    assert ended.wait(10)
+    with pytest.raises(ZeroDivisionError):
+        write.result()
 
 
 def test_a_full_queue_is_refused_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

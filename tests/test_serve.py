@@ -23,6 +23,12 @@ from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
 from tests.running import Posts, Server, assert_nothing_lost, call
 
 KILLS = 20
+# The service with half a second for a request to arrive.
+IMPATIENT = """
+from scoresvc import cli, granian, rsgi, serve
+granian.REQUEST_WAIT = rsgi.REQUEST_WAIT = serve.REQUEST_WAIT = 0.5
+cli.main()
+"""
 ROOT = Path(__file__).parent.parent
 
 
@@ -134,31 +140,39 @@ def test_a_thousand_idle_connections_do_not_stop_a_good_one(server: Server) -> N
         assert server.call("GET", "/") == (200, "Hello, World!")
 
 
-def test_a_request_that_drips_is_cut_off(tmp_path: Path) -> None:
-    impatient = "import scoresvc.serve as s, scoresvc.cli as c; s.REQUEST_WAIT = 0.5; c.main()"
-    with Server(tmp_path, "serve", "--port", "0", command=[sys.executable, "-c", impatient]) as server:
-        client = socket.create_connection(("127.0.0.1", server.port), 10)
-        gone = threading.Event()
-
-        def drip() -> None:
-            with closing(client):
-                client.settimeout(0.05)
-                while True:
-                    try:
-                        client.sendall(b"x")
-                        if client.recv(1) == b"":
-                            break
-                    except TimeoutError:
-                        continue
-                    except OSError:
-                        break
-            gone.set()
-
-        client.sendall(b"GET / HTTP/1.1\r\nX: ")
-        threading.Thread(target=drip).start()
+@pytest.mark.parametrize(
+    "head", [b"GET / HTTP/1.1\r\nX: ", b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"]
+)
+def test_requests_that_drip_are_cut_off_and_hold_nobody_up(
+    start: Callable[..., Server], tmp_path: Path, head: bytes
+) -> None:
+    command = (sys.executable, "-c", IMPATIENT, "serve", "--port", "0", "--server", start.keywords["http_server"])
+    with start(tmp_path, command=command) as server, ExitStack() as stack:
+        _, key = server.call("GET", "/7/")
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10)) for _ in range(30)]
+        gone = [threading.Event() for _ in clients]
+        for client, event in zip(clients, gone, strict=True):
+            client.sendall(head)
+            threading.Thread(target=drip, args=(client, event)).start()
 
         assert server.call("GET", "/") == (200, "Hello, World!")
-        assert gone.wait(8)
+        assert server.call("POST", f"/2/score?sessionkey={key}", "15") == (200, "")
+        assert all(event.wait(8) for event in gone)
+
+
+def drip(client: socket.socket, gone: threading.Event) -> None:
+    """Sends a byte now and then, until the server has had enough."""
+    client.settimeout(0.05)
+    while True:
+        try:
+            client.sendall(b"x")
+            if client.recv(1000) == b"":
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    gone.set()
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
+from granian import Granian
+from granian.constants import Interfaces
+
 from scoresvc import config, serve
-from scoresvc.granian import serve_with_granian
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -35,7 +36,18 @@ def main() -> None:
     address, port = serve.address_of(listener), listener.getsockname()[1]
     if settings.server.server == "granian":
         listener.close()
-        serve_with_granian(settings, port, None, lambda number: (app, lambda: None), partial(announce, address))
+        server = Granian(
+            "bare",
+            address=settings.server.host,
+            port=port,
+            interface=Interfaces.WSGI,
+            workers=settings.server.processes,
+            blocking_threads=settings.server.threads,
+            websockets=False,
+            log_enabled=False,
+        )
+        server.on_startup(lambda: announce(address))
+        server.serve(target_loader=lambda: app, wrap_loader=False)
     else:
         announce(address)
         serve.serve_http_and_tcp(app, listener, None, settings)

@@ -94,7 +94,7 @@ def fill(path: Path) -> None:
     """Makes a database with 20 scores on each level."""
     with closing(open_store(Config(database=Database(path=path)))) as store:
         for number in range(20 * LEVELS):
-            store.post_score(number % LEVELS, (number * 7) % USERS, number)
+            store.post_score(number % LEVELS, (number * 7) % USERS, number).result()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

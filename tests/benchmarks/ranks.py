@@ -165,7 +165,7 @@ def post_all(store: Store, posts: Sequence[tuple[int, int]]) -> float:
 
     def post_some(first: int) -> None:
         for user, score in posts[first::THREADS]:
-            store.post_score(LEVEL, user, score)
+            store.post_score(LEVEL, user, score).result()
 
     threads = [threading.Thread(target=post_some, args=(first,)) for first in range(THREADS)]
     began = time.perf_counter()

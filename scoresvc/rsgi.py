@@ -1,0 +1,125 @@
+"""The application behind RSGI, granian's own interface: one event loop takes all requests of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from scoresvc.errors import BODY_BYTES_MAX
+from scoresvc.request import Environ
+from scoresvc.serve import REQUEST_WAIT, SWEEP_INTERVAL
+from scoresvc.writer import Write
+from scoresvc.wsgi import Application
+
+# The headers that a call may read, with their names in an environ.
+HEADERS = (
+    ("content-length", "CONTENT_LENGTH"),
+    ("transfer-encoding", "HTTP_TRANSFER_ENCODING"),
+    ("accept", "HTTP_ACCEPT"),
+    ("authorization", "HTTP_AUTHORIZATION"),
+)
+
+
+class RsgiApplication:
+    """Takes requests as https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md says.
+
+    What the loop may answer in a moment it answers itself, what a client may make long one of
+    `threads`. A request whose score is being written holds neither.
+    """
+
+    def __init__(self, application: Application, threads: int) -> None:
+        self._application = application
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="scoresvc-reader")
+        self._receiving: dict[asyncio.Task[Any], float] = {}  # requests whose body arrives, since when
+        self._loop: asyncio.AbstractEventLoop
+        self._endings: Endings
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._endings = Endings(loop)
+        self._cut_slow_bodies()
+
+    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
+        environ = read_environ(scope)
+        if 0 < _length(environ) <= BODY_BYTES_MAX:  # a longer one is refused unread
+            environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol))
+        call = self._application.take(environ)
+        try:
+            call.find()
+            value = await self._loop.run_in_executor(self._threads, call.value) if call.may_last() else call.value()
+            if isinstance(value, Write):
+                await self._endings.of(value)
+                value = value.result()
+            response = call.succeed(value)
+        except Exception as error:
+            response = call.fail(error)
+        protocol.response_bytes(int(response.status[:3]), response.headers, response.body)
+
+    async def _read_body(self, protocol: Any) -> bytes:
+        """Returns the body, empty where it breaks off or takes too long."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._receiving[task] = time.monotonic()
+        try:
+            body: bytes = await protocol()
+            return body
+        except (RuntimeError, asyncio.CancelledError):  # RSGI's errors are of the first kind
+            return b""
+        finally:
+            del self._receiving[task]
+
+    def _cut_slow_bodies(self) -> None:
+        late = time.monotonic() - REQUEST_WAIT
+        for task, since in self._receiving.items():
+            if since < late:
+                task.cancel()
+        self._loop.call_later(SWEEP_INTERVAL, self._cut_slow_bodies)
+
+
+class Endings:
+    """Wakes an event loop once for all writes that have ended together."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ended: deque[asyncio.Future[None]] = deque()
+        self._is_waking = False
+
+    def of(self, write: Write[Any]) -> asyncio.Future[None]:
+        """Returns what is done when the write has ended."""
+        future = self._loop.create_future()
+        write.when_ended(partial(self._note, future))
+        return future
+
+    def _note(self, future: asyncio.Future[None]) -> None:
+        """Called by the writer's thread."""
+        self._ended.append(future)
+        if not self._is_waking:
+            self._is_waking = True
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._is_waking = False  # first: what is noted from now on wakes the loop again
+        while self._ended:
+            future = self._ended.popleft()
+            if not future.done():
+                future.set_result(None)
+
+
+def read_environ(scope: Any) -> Environ:
+    environ = {"REQUEST_METHOD": scope.method, "PATH_INFO": scope.path, "QUERY_STRING": scope.query_string}
+    headers = scope.headers
+    for name, key in HEADERS:
+        if values := headers.get_all(name):
+            environ[key] = ",".join(values)
+    return environ
+
+
+def _length(environ: Environ) -> int:
+    """Returns the length of the body in bytes, 0 where it is not told or not right."""
+    length = environ.get("CONTENT_LENGTH", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 10 else 0
