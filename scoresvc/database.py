@@ -8,13 +8,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.sqlite import OLDEST, SQLITE_VERSION, bears_several_writers, sqlite3
+from scoresvc.turns import Turns
 from scoresvc.writer import LOCKED_WAIT, Change, Write, Writer, as_made
 
 R = TypeVar("R")
@@ -53,13 +54,16 @@ class Database:
 
     The file at `path` is made where there is none, its folder is not.
     `durability` is "full" (a commit survives a power cut) or "process" (it
-    survives the death of the process only). `on_broken` is called in the writer's thread when that has stopped for good.
+    survives the death of the process only). Where several `processes` write, they
+    take turns. `on_broken` is called in the writer's thread when that has stopped for good.
 
     Raises StartError where the file cannot be opened, or another process writes
     to it and this SQLite cannot bear two.
     """
 
-    def __init__(self, path: Path, durability: str = "full", on_broken: Callable[[], None] = end_process) -> None:
+    def __init__(
+        self, path: Path, durability: str = "full", processes: int = 1, on_broken: Callable[[], None] = end_process
+    ) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise StartError(f"SQLite {SQLITE_VERSION} is too old; install scoresvc[sqlite]")
         self.path = path.resolve()  # the lock is to be one, whatever links lead here
@@ -70,7 +74,8 @@ class Database:
             self._lock.close()
             raise StartError(f"cannot open the database {self.path}: {error}") from None
         self._file = self.path.stat()
-        self._writer = Writer(connection, self._is_in_place, on_broken)
+        turn = Turns(self._lock.fileno()) if processes > 1 else nullcontext()
+        self._writer = Writer(connection, turn, self._is_in_place, on_broken)
         self._idle_readers: deque[sqlite3.Connection] = deque()
 
     def write(self, change: Change[R, T], row: R) -> T:

@@ -355,7 +355,7 @@ class Store:
 
 def open_store(config: Config) -> Store:
     """Opens the database that `config` names, up to date. Raises StartError with the reason where it cannot."""
-    database = Database(config.database.path, config.database.durability)
+    database = Database(config.database.path, config.database.durability, config.server.processes)
     try:
         migrate(database)
         return Store(database, config.sessions.lifetime, config.sessions.one_per_user)

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -48,16 +48,18 @@ class Writer:
     A failed change fails alone, a failed commit fails its whole batch. After a failed
     fsync nobody knows what is on disk, and where the file is no longer in its place,
     `is_in_place`, it soon is on none: the writer stops for good. `on_broken` is called in
-    its thread whenever it has stopped without being told to.
+    its thread whenever it has stopped without being told to. Each batch is written within `turn`.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
+        turn: AbstractContextManager[None],
         is_in_place: Callable[[], bool],
         on_broken: Callable[[], None],
     ) -> None:
         self._connection = connection
+        self._turn = turn
         self._is_in_place = is_in_place
         self._on_broken = on_broken
         self._queue: queue.SimpleQueue[Write[Any]] = queue.SimpleQueue()
@@ -92,8 +94,9 @@ class Writer:
         try:
             while not (self._stopping and self._queue.empty()):
                 self._batch.append(self._queue.get())
-                self._gather()
-                self._commit(self._batch)
+                with self._turn:
+                    self._gather()
+                    self._commit(self._batch)
                 self._batch = []
         except (sqlite3.DatabaseError, FileNotFoundError) as error:
             log.critical("the writer has stopped for good: %s", error)

@@ -16,6 +16,7 @@ ORDER = (
     "config",
     "log",
     "sqlite",
+    "turns",
     "writer",
     "database",
     "migrate",
