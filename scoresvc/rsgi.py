@@ -46,8 +46,8 @@ class RsgiApplication:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         environ = read_environ(scope)
-        if 0 < _length(environ) <= BODY_BYTES_MAX:  # a longer one is refused unread
-            environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol))
+        is_read = 0 < _length(environ) <= BODY_BYTES_MAX  # a longer one is refused unread
+        environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol) if is_read else b"")
         call = self._application.take(environ)
         try:
             call.find()

@@ -187,6 +187,12 @@ def drip(client: socket.socket, gone: threading.Event) -> None:
             b"400",
         ),
         (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n15", b"401"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n" + b"1" * 1500, b"413"),
+        (b"HEAD /2/highscorelist HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"HEAD /2/login HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
         (b"\x00\x01\x02\r\n\r\n", b"400"),
     ],
 )
