@@ -23,6 +23,10 @@ _gathering_calls: list[GatheringHandler] = []  # the handler, where calls are lo
 LOGGERS = (logging.getLogger("scoresvc"), logging.getLogger("waitress"))
 
 
+# When a call was answered, in Unix seconds, which it was, its status and how many seconds it took.
+Called = tuple[float, str, str, float]
+
+
 class GatheringHandler(logging.Handler):
     """Gathers lines, and has a thread hand them to `target` together.
 
@@ -33,7 +37,7 @@ class GatheringHandler(logging.Handler):
     def __init__(self, target: logging.Handler) -> None:
         super().__init__()
         self._target = target
-        self._lines: deque[str] = deque()
+        self._lines: deque[str | Called] = deque()
         self._writing = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._flush_in_turn, name="scoresvc-log", daemon=True)
@@ -44,16 +48,16 @@ class GatheringHandler(logging.Handler):
         if record.levelno >= logging.ERROR:
             self.flush()
 
-    def add_call(self, line: str) -> None:
-        """Gathers a line of the access log without what `logging` does for each, most of which no call needs."""
-        now = time.time()
-        self._lines.append(f"{format_time(now)} INFO scoresvc.access: {line}")
+    def add_call(self, call: Called) -> None:
+        """Gathers a line of the access log, to be written out when it is flushed."""
+        self._lines.append(call)
 
     def flush(self) -> None:
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if lines:
-                self._target.handle(logging.makeLogRecord({"msg": "\n".join(lines)}))
+                text = "\n".join([line if isinstance(line, str) else _write_call(*line) for line in lines])
+                self._target.handle(logging.makeLogRecord({"msg": text}))
 
     def close(self) -> None:
         self._closing.set()
@@ -86,12 +90,19 @@ def _format_second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-def log_call(line: str) -> None:
-    """Logs a call at level info."""
+def log_call(call: str, status: str, seconds: float) -> None:
+    """Logs a call at level info. `logging` itself, which does more than a call needs, is for where the log is not ours.
+
+    `status` is as in "200 OK".
+    """
     for handler in _gathering_calls:
-        handler.add_call(line)
+        handler.add_call((time.time(), call, status, seconds))
         return
-    access_log.info(line)
+    access_log.info("%s %s %.1f", call, status[:3], seconds * 1000)
+
+
+def _write_call(now: float, call: str, status: str, seconds: float) -> str:
+    return f"{format_time(now)} INFO scoresvc.access: {call} {status[:3]} {seconds * 1000:.1f}"
 
 
 def start_logging(options: config.Log, process: int = 1) -> None:

@@ -26,6 +26,7 @@ from scoresvc.errors import (
 Environ = dict[str, Any]
 
 COUNT_DEFAULT = 15  # entries in one answer
+NUMBERS_KEPT = 4096  # of paths, whose value is remembered
 QUERIES_KEPT = 4096  # whose meaning is remembered
 QUERY_CHARACTERS_KEPT = 100  # the longest of them
 
@@ -46,7 +47,7 @@ class Request:
 
     def path_uint31(self, name: str) -> int:
         """Returns a number of the path, 0 to 2147483647. Raises BadNumber."""
-        return _uint31(name, self._numbers[name])
+        return _uint31_and_keep(name, self._numbers[name])
 
     def parameters(self) -> Mapping[str, str]:
         """Returns what the query says, by name. Raises UnknownParameter or RepeatedParameter."""
@@ -114,6 +115,9 @@ def _uint31(name: str, text: str) -> int:
     if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
         raise BadNumber(name)
     return number
+
+
+_uint31_and_keep = lru_cache(NUMBERS_KEPT)(_uint31)
 
 
 def _read_query(query: str, known: Collection[str]) -> Mapping[str, str]:

@@ -118,4 +118,4 @@ def _log_access(environ: Environ, status: str, seconds: float) -> None:
     call = f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
     if not status.startswith("2"):
         call = _UNFIT_FOR_LOG.sub("*", call)[:CALL_LOGGED_MAX]
-    log_call(f"{call} {status[:3]} {seconds * 1000:.1f}")
+    log_call(call, status, seconds)

@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
 def test_a_line_says_when_in_utc_how_grave_and_who(path: Path) -> None:
     log.start_logging(config.Log(file=path))
 
-    log.log_call("GET / 200 0.1")
+    log.log_call("GET /", "200 OK", 0.0001)
     log.stop_logging()
 
     assert re.fullmatch(
@@ -34,7 +34,7 @@ def test_a_line_says_when_in_utc_how_grave_and_who(path: Path) -> None:
 def test_a_line_is_written_soon(path: Path) -> None:
     log.start_logging(config.Log(file=path))
 
-    log.log_call("here")
+    log.log_call("here", "200 OK", 0.0)
 
     until = time.monotonic() + 5
     while "here" not in path.read_text():
@@ -57,7 +57,7 @@ def test_below_the_level_nothing_is_logged(path: Path) -> None:
     log.start_logging(config.Log(file=path, level="warning"))
 
     access_log.info("no")
-    log.log_call("no")
+    log.log_call("no", "200 OK", 0.0)
     access_log.warning("yes")
     log.stop_logging()
 
