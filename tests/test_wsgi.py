@@ -499,3 +499,26 @@ def test_no_two_routes_answer_one_path() -> None:
     shapes = [re.sub("<.*?>", "1", route.path) for route in ROUTES]
 
     assert len(set(shapes)) == len(shapes)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "may_last"),
+    [
+        ("GET", "/2/highscorelist", "", False),
+        ("GET", "/2/rank/4711", "", False),
+        ("GET", "/2/around/4711", "", False),
+        ("GET", "/4711/login", "", False),
+        ("GET", "/2/highscorelist", "limit=1000", True),
+        ("GET", "/2/around/4711", "count=1000", True),
+        ("HEAD", "/4711/scores", "", True),
+        ("POST", "/2/score", "sessionkey=KEY", False),
+    ],
+)
+def test_a_call_may_last_where_the_client_chooses_how_much_is_read(
+    store: Store, method: str, path: str, query: str, may_last: bool
+) -> None:
+    call = Application(store).take({"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query})
+
+    call.find()
+
+    assert call.may_last() is may_last
