@@ -51,11 +51,13 @@ class RsgiApplication:
         call = self._application.take(environ)
         try:
             call.find()
-            value = await self._loop.run_in_executor(self._threads, call.value) if call.may_last() else call.value()
-            if isinstance(value, Write):
-                await self._endings.of(value)
-                value = value.result()
-            response = call.succeed(value)
+            if call.may_last():
+                response = await self._loop.run_in_executor(self._threads, call.answer)
+            else:
+                value = call.value()
+                if isinstance(value, Write):
+                    await self._endings.of(value)
+                response = call.succeed(value)
         except Exception as error:
             response = call.fail(error)
         protocol.response_bytes(int(response.status[:3]), response.headers, response.body)

@@ -48,8 +48,7 @@ class Application:
         call = self.take(environ)
         try:
             call.find()
-            value = call.value()
-            response = call.succeed(value.result() if isinstance(value, Write) else value)
+            response = call.answer()
         except Exception as error:
             response = call.fail(error)
         start_response(response.status, list(response.headers))
@@ -87,7 +86,13 @@ class Call:
         return self._answer.handler(self._store, Request(self._environ, self._numbers, self._route.parameters))
 
     def succeed(self, value: Any) -> Response:
+        """Returns the response for what `value` returned; waits for a write. Raises a Refusal where that failed."""
+        if isinstance(value, Write):
+            value = value.result()
         return self._respond("200 OK", self._answer.content_type, self._route.headers, self._answer.write(value))
+
+    def answer(self) -> Response:
+        return self.succeed(self.value())
 
     def fail(self, error: Exception) -> Response:
         """The one place where an error becomes a response."""
