@@ -11,8 +11,8 @@ setup(
     python_requires=">=3.10",
     install_requires=["tqdm>=4.66", "waitress>=3.0.2"],
     extras_require={
-        "bench": ["granian>=2.8.7", "matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.21"],
-        "fast": ["granian>=2.8.7", "uvloop>=0.21"],
+        "bench": ["granian>=2.8.7", "matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
+        "fast": ["granian>=2.8.7", "uvloop>=0.23"],
         "sqlite": ["pysqlite3>=0.6.1"],
         "test": ["hypothesis>=6.100", "pytest>=8.0", "webtest>=3.0.2"],
         "lint": ["granian>=2.8.7", "mypy>=1.15", "ruff>=0.9", "types-tqdm>=4.66", "types-waitress>=3.0.1"],

@@ -260,11 +260,12 @@ class Write(Generic[T]):
             self.end()
 
     def _tell(self) -> None:
-        try:
-            call = self._calls.pop()
-        except IndexError:  # nobody asked, or the other thread was faster
-            return
-        call()
+        while self._calls:
+            try:
+                call = self._calls.pop()
+            except IndexError:  # the other thread was faster
+                return
+            call()
 
 
 def _change_nothing(connection: sqlite3.Connection, rows: list[None]) -> list[None]:
