@@ -89,6 +89,7 @@ class Database:
     def begin(self, change: Change[R, T], row: R, then: Callable[[T], U]) -> Write[U]:
         """Begins what `write` does; the result is what `then` makes of it.
 
+        `then` is called by the writer, after the commit and before anyone is told of it.
         Raises Unavailable where as many wait as may.
         """
         return self._writer.begin(change, row, then)

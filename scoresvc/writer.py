@@ -86,7 +86,7 @@ class Writer:
     def stop(self) -> None:
         """Commits what waits, then closes the connection."""
         self._stopping = True
-        self._queue.put(Write(_change_nothing, None, as_made))
+        self._queue.put(Write(OneStatement(_change_nothing), None, as_made))  # needs no lock
         self._thread.join()
         self._connection.close()
 
@@ -94,10 +94,10 @@ class Writer:
         try:
             while not (self._stopping and self._queue.empty()):
                 self._batch.append(self._queue.get())
-                with self._turn:
-                    self._gather()
-                    self._commit(self._batch)
-                self._batch = []
+                while self._batch:  # as long as another program holds the database
+                    with self._turn:
+                        self._gather()
+                        self._commit(self._batch)
         except (sqlite3.DatabaseError, FileNotFoundError) as error:
             log.critical("the writer has stopped for good: %s", error)
         except BaseException:
@@ -114,12 +114,19 @@ class Writer:
             self._batch.append(self._queue.get())
 
     def _commit(self, batch: list[Write[Any]]) -> None:
-        """Makes the changes of a batch in one transaction, then tells each its result."""
+        """Makes the changes of a batch in one transaction, then tells each its result.
+
+        While another program holds the database, those that still may wait are left in `batch`.
+        """
         try:
-            made = self._make(batch)
+            self._make_at_once(batch)
         except Exception as error:
-            self._run_apart(batch, error)
+            if self._is_locked_out(error):
+                self._refuse_late(batch)
+            else:
+                self._run_apart(batch, error)
             return
+        self._locked = False
         try:
             if self._connection.in_transaction:
                 self._connection.execute("COMMIT")
@@ -127,28 +134,23 @@ class Writer:
             self._roll_back()
             self._fail_unavailable(batch, error)
             return
-        if made:
-            self._note_fault("")
+        self._note_fault("")
         if not self._is_in_place():
             raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
+        # All results before any is told: who is told first may ask for what another has changed.
+        for write in batch:
+            write.succeed()
         for write in batch:
             write.end()
+        batch.clear()
 
-    def _make(self, batch: list[Write[Any]]) -> bool:
-        """Makes the changes; while another program holds the database, `batch` shrinks, and at last it is given up."""
-        while batch:
-            try:
-                self._make_at_once(batch)
-            except sqlite3.OperationalError as error:
-                if self._connection.in_transaction or not is_busy(error):
-                    raise
-                self._locked = True
-                self._note_fault(str(error))
-                self._refuse_late(batch)
-            else:
-                self._locked = False
-                return True
-        return False
+    def _is_locked_out(self, error: Exception) -> bool:
+        """Tells whether another program holds the database, so that nothing was done yet."""
+        if self._connection.in_transaction or not (isinstance(error, sqlite3.OperationalError) and is_busy(error)):
+            return False
+        self._locked = True
+        self._note_fault(str(error))
+        return True
 
     def _make_at_once(self, batch: list[Write[Any]]) -> None:
         changes = _by_change(batch)
@@ -166,7 +168,10 @@ class Writer:
             self._fail(batch, error)
             return
         for write in batch:
-            self._commit([write])
+            alone = [write]
+            while alone:
+                self._commit(alone)
+        batch.clear()
 
     def _roll_back(self) -> bool:
         """Returns False where SQLite had rolled back already, as it does after most faults of the disk."""
@@ -181,6 +186,7 @@ class Writer:
             return
         for write in batch:
             write.fail(error)
+        batch.clear()
 
     def _fail_unavailable(self, batch: list[Write[Any]], error: Exception) -> None:
         if fsync_failed(error):
@@ -188,6 +194,7 @@ class Writer:
         self._note_fault(str(error))
         for write in batch:
             write.fail(Unavailable())
+        batch.clear()
 
     def _refuse_late(self, batch: list[Write[Any]]) -> None:
         while not self._queue.empty():
@@ -221,7 +228,7 @@ class Writer:
 class Write(Generic[T]):
     """A change on its way through the writer."""
 
-    __slots__ = ("_calls", "_error", "_has_ended", "_then", "change", "made", "queued_at", "row")
+    __slots__ = ("_calls", "_error", "_has_ended", "_result", "_then", "change", "made", "queued_at", "row")
 
     def __init__(self, change: Change[Any, Any], row: Any, then: Callable[[Any], T]) -> None:
         self.change = change
@@ -229,6 +236,7 @@ class Write(Generic[T]):
         self.queued_at = time.monotonic()
         self.made: Any = None  # what `change` returned for the row
         self._then = then
+        self._result: T
         self._error: Exception | None = None
         self._has_ended = False
         self._calls: list[Callable[[], None]] = []
@@ -242,13 +250,20 @@ class Write(Generic[T]):
             ended.acquire()
         if self._error is not None:
             raise self._error
-        return self._then(self.made)
+        return self._result
 
     def when_ended(self, call: Callable[[], None]) -> None:
         """Has `call` called once `result` no longer waits: by the writer's thread, or here and now."""
         self._calls.append(call)
         if self._has_ended:
             self._tell()
+
+    def succeed(self) -> None:
+        """To be called after the commit and before `end`."""
+        try:
+            self._result = self._then(self.made)
+        except Exception as error:
+            self._error = error
 
     def end(self) -> None:
         self._has_ended = True

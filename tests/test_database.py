@@ -206,6 +206,33 @@ def test_who_asked_is_told_by_the_writer_when_a_write_has_ended(database: Databa
     assert write.result() == "1"
 
 
+def test_all_results_are_there_before_anybody_is_told(database: Database) -> None:
+    noted: list[str] = []
+    seen: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    with Hold(database) as hold:
+        first = database.begin(insert, (1, ""), lambda made: noted.append("first"))
+        database.begin(insert, (2, ""), lambda made: noted.append("second"))
+        hold.wait_for(2)
+        first.when_ended(lambda: seen.put(list(noted)))
+
+    assert seen.get(timeout=10) == ["first", "second"]
+
+
+def test_closing_while_another_program_holds_the_database_waits_for_nothing(database_path: Path) -> None:
+    database = Database(database_path)
+    database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY)")
+
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        database.close()
+        seconds = time.monotonic() - started
+        other.execute("ROLLBACK")
+
+    assert seconds < LOCKED_WAIT / 2
+
+
 def test_who_asks_late_is_told_at_once(database: Database) -> None:
     write = database.begin(insert, (1, ""), str)
     told: list[str] = []

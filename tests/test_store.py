@@ -78,6 +78,15 @@ def test_sessions_and_scores_are_there_after_a_restart(store: Store, database_pa
         assert restarted.high_scores(2) == "7=1500"
 
 
+def test_a_score_that_is_sent_twice_shows_as_soon_as_either_is_answered(store: Store) -> None:
+    assert store.high_scores(2) == ""
+
+    store.post_score(2, 7, 1500)
+    store.post_score(2, 7, 1500).result()
+
+    assert store.high_scores(2) == "7=1500"
+
+
 posts = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(0, 12)), max_size=120)
 
 
