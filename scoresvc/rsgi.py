@@ -7,6 +7,7 @@ import io
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -46,11 +47,12 @@ class RsgiApplication:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         environ = read_environ(scope)
-        is_read = 0 < _length(environ) <= BODY_BYTES_MAX  # a longer one is refused unread
-        environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol) if is_read else b"")
         call = self._application.take(environ)
         try:
             call.find()
+            if environ["REQUEST_METHOD"] == "POST":
+                is_read = 0 < _length(environ) <= BODY_BYTES_MAX  # a longer one is refused unread
+                environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol) if is_read else b"")
             if call.may_last():
                 response = await self._loop.run_in_executor(self._threads, call.answer)
             else:
@@ -102,7 +104,8 @@ class Endings:
         self._ended.append(future)
         if not self._is_waking:
             self._is_waking = True
-            self._loop.call_soon_threadsafe(self._tell)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         self._is_waking = False  # first: what is noted from now on wakes the loop again
@@ -124,4 +127,4 @@ def read_environ(scope: Any) -> Environ:
 def _length(environ: Environ) -> int:
     """Returns the length of the body in bytes, 0 where it is not told or not right."""
     length = environ.get("CONTENT_LENGTH", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 10 else 0
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 10 else 0

@@ -223,19 +223,27 @@ def serve_in_processes(count: int, serve_one: Callable[[int], None], announce: C
 
 
 class Lifeline:
-    """Ends forked processes when their parent dies: a pipe whose other end only the parent holds."""
+    """Tells forked processes that their parent has died or cut it: a pipe whose other end only the parent holds."""
 
     def __init__(self) -> None:
         self._readable, self._writable = os.pipe()
 
-    def hold(self) -> None:
-        """To be called in the child."""
+    def hold(self, when_cut: Callable[[], None]) -> None:
+        """To be called in the child, where `when_cut` is called in a thread of its own."""
         os.close(self._writable)
-        threading.Thread(target=self._end_with_parent, name="scoresvc-lifeline", daemon=True).start()
+        threading.Thread(target=self._wait, args=(when_cut,), name="scoresvc-lifeline", daemon=True).start()
 
-    def _end_with_parent(self) -> None:
+    def cut(self) -> None:
+        """To be called in the parent, once; may be called in a signal handler."""
+        os.close(self._writable)
+
+    def _wait(self, when_cut: Callable[[], None]) -> None:
         os.read(self._readable, 1)
-        os._exit(1)  # at once: whoever starts the service again needs the ports and the database
+        when_cut()
+
+
+def end_with_parent() -> None:
+    os._exit(1)  # at once: whoever starts the service again needs the ports and the database
 
 
 class Children:
@@ -257,7 +265,7 @@ class Children:
             for stop_signal in STOP_SIGNALS:
                 signal.signal(stop_signal, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            self._lifeline.hold()
+            self._lifeline.hold(end_with_parent)
             serve_one(number)
             status = 0
         except StartError as error:

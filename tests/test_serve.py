@@ -129,6 +129,41 @@ def test_idle_connections_do_not_hold_the_end_up(server: Server) -> None:
         assert time.monotonic() - started < 2
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n15"],
+)
+def test_a_request_that_never_arrives_does_not_hold_the_end_up(
+    start: Callable[..., Server], tmp_path: Path, request_bytes: bytes
+) -> None:
+    with (
+        start(tmp_path, "--tcp-port", "0") as server,
+        closing(socket.create_connection(("127.0.0.1", server.port))) as c,
+    ):
+        c.sendall(request_bytes)
+        assert server.call("GET", "/") == (200, "Hello, World!")  # by now the first one is being read
+
+        started = time.monotonic()
+        assert server.terminate() == 0
+
+    assert time.monotonic() - started < 3.8
+    assert not server.database.with_name(server.database.name + "-wal").exists()  # all was closed in order
+
+
+@pytest.mark.parametrize(("call", "status"), [(b"POST /nothing", b"404"), (b"POST /2/highscorelist", b"405")])
+def test_granian_has_path_and_method_judged_before_the_body_is_there(
+    tmp_path: Path, call: bytes, status: bytes
+) -> None:
+    pytest.importorskip("granian", reason="granian is not installed")
+    with (
+        Server(tmp_path, http_server="granian") as server,
+        closing(socket.create_connection(("127.0.0.1", server.port), 5)) as client,
+    ):
+        client.sendall(call + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n15")
+
+        assert client.recv(1000).split(b" ")[1] == status
+
+
 def test_a_thousand_idle_connections_do_not_stop_a_good_one(server: Server) -> None:
     with ExitStack() as stack:
         with closing(server.connect()) as good:
@@ -190,6 +225,7 @@ def drip(client: socket.socket, gone: threading.Event) -> None:
         (b"POST /2/score HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", b"400"),
         (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n15", b"401"),
+        (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 0000000002\r\n\r\n15", b"401"),
         (b"POST /2/score HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n" + b"1" * 1500, b"413"),
         (b"HEAD /2/highscorelist HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
         (b"HEAD /2/login HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
