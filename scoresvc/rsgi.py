@@ -119,8 +119,8 @@ def read_environ(scope: Any) -> Environ:
     environ = {"REQUEST_METHOD": scope.method, "PATH_INFO": scope.path, "QUERY_STRING": scope.query_string}
     headers = scope.headers
     for name, key in HEADERS:
-        if values := headers.get_all(name):
-            environ[key] = ",".join(values)
+        if name in headers:
+            environ[key] = ",".join(headers.get_all(name))
     return environ
 
 
