@@ -62,7 +62,9 @@ class RsgiApplication:
                 response = call.succeed(value)
         except Exception as error:
             response = call.fail(error)
-        protocol.response_bytes(int(response.status[:3]), response.headers, response.body)
+        # The length of a body that is there granian adds by itself.
+        headers = response.headers if environ["REQUEST_METHOD"] == "HEAD" else response.headers[:-1]
+        protocol.response_bytes(int(response.status[:3]), headers, response.body)
 
     async def _read_body(self, protocol: Any) -> bytes:
         """Returns the body, empty where it breaks off or takes too long."""

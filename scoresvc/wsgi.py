@@ -34,7 +34,7 @@ _UNFIT_FOR_LOG = re.compile("[^a-z0-9/ #_.-]|[a-z0-9]{20,}", re.IGNORECASE)
 
 class Response(NamedTuple):
     status: str  # such as "200 OK"
-    headers: Headers
+    headers: Headers  # Content-Length is the last
     body: bytes
 
 
@@ -115,7 +115,7 @@ class Call:
 
 @lru_cache(HEADERS_KEPT)
 def _headers(content_type: str, length: int, more: Headers) -> Headers:
-    return (("Content-Type", content_type), ("Content-Length", str(length)), ("Vary", "Accept"), *more)
+    return (("Content-Type", content_type), ("Vary", "Accept"), *more, ("Content-Length", str(length)))
 
 
 def _log_access(environ: Environ, status: str, seconds: float) -> None:

@@ -150,6 +150,18 @@ def test_a_request_that_never_arrives_does_not_hold_the_end_up(
     assert not server.database.with_name(server.database.name + "-wal").exists()  # all was closed in order
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "length"), [("GET", "/", 13), ("HEAD", "/", 13), ("GET", "/2/highscorelist", 0)]
+)
+def test_every_answer_says_its_length_once(server: Server, method: str, path: str, length: int) -> None:
+    with closing(server.connect()) as connection:
+        connection.request(method, path)
+        response = connection.getresponse()
+
+        assert response.headers.get_all("Content-Length") == [str(length)]
+        assert len(response.read()) == (length if method == "GET" else 0)
+
+
 @pytest.mark.parametrize(("call", "status"), [(b"POST /nothing", b"404"), (b"POST /2/highscorelist", b"405")])
 def test_granian_has_path_and_method_judged_before_the_body_is_there(
     tmp_path: Path, call: bytes, status: bytes
