@@ -77,7 +77,13 @@ def serve_with_granian(
         return RsgiApplication(application, options.server.threads)
 
     threading.Thread(target=_call_when_open, args=(options.server.host, port, announce), daemon=True).start()
-    server = granian.Granian(
+    server = _make_server(options, port)
+    server.on_startup(lambda: _cut_at_signal(stopping))
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+def _make_server(options: config.Config, port: int) -> Any:
+    return granian.Granian(
         "scoresvc",
         address=options.server.host,
         port=port,
@@ -88,8 +94,6 @@ def serve_with_granian(
         workers_kill_timeout=WORKERS_WAIT,
         websockets=False,
     )
-    server.on_startup(lambda: _cut_at_signal(stopping))
-    server.serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]
 
 
 def _cut_at_signal(stopping: Lifeline) -> None:
