@@ -97,18 +97,24 @@ class Request:
 
     def _body(self) -> bytes:
         """Returns the whole body or none of it: half a score is a score, too."""
-        length = self._environ.get("CONTENT_LENGTH") or "0"
-        if "HTTP_TRANSFER_ENCODING" in self._environ or not _DIGITS.fullmatch(length):
-            raise BadContentLength
-        if not _NUMBER.fullmatch(length) or (count := int(length)) > BODY_BYTES_MAX:
-            raise BodyTooLarge
+        length = body_length(self._environ)
         try:
-            body: bytes = self._environ["wsgi.input"].read(count)
+            body: bytes = self._environ["wsgi.input"].read(length)
         except OSError:
             raise BodyCutShort from None
-        if len(body) < count:
+        if len(body) < length:
             raise BodyCutShort
         return body
+
+
+def body_length(environ: Environ) -> int:
+    """Returns how long the body is said to be, 0 to 1024 bytes. Raises BadContentLength or BodyTooLarge."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ or not _DIGITS.fullmatch(length):
+        raise BadContentLength
+    if not _NUMBER.fullmatch(length) or (count := int(length)) > BODY_BYTES_MAX:
+        raise BodyTooLarge
+    return count
 
 
 def _uint31(name: str, text: str) -> int:

@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from scoresvc.errors import BODY_BYTES_MAX
-from scoresvc.request import Environ
+from scoresvc.errors import Refusal
+from scoresvc.request import Environ, body_length
 from scoresvc.serve import REQUEST_WAIT, SWEEP_INTERVAL
 from scoresvc.writer import Write
 from scoresvc.wsgi import Application
@@ -51,8 +51,7 @@ class RsgiApplication:
         try:
             call.find()
             if environ["REQUEST_METHOD"] == "POST":
-                is_read = 0 < _length(environ) <= BODY_BYTES_MAX  # a longer one is refused unread
-                environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol) if is_read else b"")
+                environ["wsgi.input"] = io.BytesIO(await self._read_body(protocol) if _is_read(environ) else b"")
             if call.may_last():
                 response = await self._loop.run_in_executor(self._threads, call.answer)
             else:
@@ -126,7 +125,9 @@ def read_environ(scope: Any) -> Environ:
     return environ
 
 
-def _length(environ: Environ) -> int:
-    """Returns the length of the body in bytes, 0 where it is not told or not right."""
-    length = environ.get("CONTENT_LENGTH", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) <= 10 else 0
+def _is_read(environ: Environ) -> bool:
+    """Tells whether the body is awaited; a wrong one is refused unread, when its turn has come."""
+    try:
+        return body_length(environ) > 0
+    except Refusal:
+        return False
