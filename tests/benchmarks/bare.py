@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from granian import Granian
-from granian.constants import Interfaces
-
 from scoresvc import config, serve
+from scoresvc.granian import granian
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -36,11 +34,11 @@ def main() -> None:
     address, port = serve.address_of(listener), listener.getsockname()[1]
     if settings.server.server == "granian":
         listener.close()
-        server = Granian(
+        server = granian.Granian(
             "bare",
             address=settings.server.host,
             port=port,
-            interface=Interfaces.WSGI,
+            interface=granian.constants.Interfaces.WSGI,
             workers=settings.server.processes,
             blocking_threads=settings.server.threads,
             websockets=False,
