@@ -9,7 +9,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    install_requires=["tqdm>=4.66", "waitress>=3.0.2"],
+    install_requires=["msgspec>=0.19", "tqdm>=4.66", "waitress>=3.0.2"],
     extras_require={
         "bench": ["granian>=2.8.7", "matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
         "fast": ["granian>=2.8.7", "uvloop>=0.23"],
@@ -17,8 +17,17 @@ setup(
         "test": ["hypothesis>=6.100", "pytest>=8.0", "webtest>=3.0.2"],
         "lint": ["granian>=2.8.7", "mypy>=1.15", "ruff>=0.9", "types-tqdm>=4.66", "types-waitress>=3.0.1"],
     },
-    packages=["scoresvc", "scoresvc.migrations"],
+    packages=[
+        "scoresvc",
+        "scoresvc.api",
+        "scoresvc.http",
+        "scoresvc.serve",
+        "scoresvc.storage",
+        "scoresvc.storage.sqlite",
+        "scoresvc.tcp",
+        "scoresvc.migrations.sqlite",
+    ],
     package_dir={"scoresvc.migrations": "migrations"},
-    package_data={"scoresvc": ["py.typed"], "scoresvc.migrations": ["*.sql"]},
+    package_data={"scoresvc": ["py.typed"], "scoresvc.migrations.sqlite": ["*.sql"]},
     entry_points={"console_scripts": ["scoresvc = scoresvc.cli:main"]},
 )

@@ -5,9 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from scoresvc import cli, config
-from scoresvc.errors import StartError
-
 _making_app = threading.Lock()
 
 
@@ -17,8 +14,16 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with _making_app:
         if "app" not in globals():
-            try:
-                globals()["app"] = cli.make_app(config.load())
-            except StartError as error:
-                raise SystemExit(f"scoresvc: {error}") from None
+            globals()["app"] = _make_app()
     return globals()["app"]
+
+
+def _make_app() -> Any:
+    # Imported here, so that who imports one module of the package does not load all of it.
+    from scoresvc import config, service
+    from scoresvc.errors import StartError
+
+    try:
+        return service.make_app(config.load())
+    except StartError as error:
+        raise SystemExit(f"scoresvc: {error}") from None

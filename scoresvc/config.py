@@ -1,111 +1,208 @@
-"""`config.ini` as one frozen `Config`; the only list of options."""
+"""The options: each is declared here, once; `config.ini` and the command line set them."""
 
 from __future__ import annotations
 
 import configparser
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from scoresvc.errors import StartError
 
-Reader = Callable[[str], Any]
+
+class OptionKind(Protocol):
+    """A kind of value: `read` raises ValueError that says what would be right, `describe` says it for the manual."""
+
+    def read(self, text: str) -> Any: ...
+
+    def describe(self) -> str: ...
 
 
-def _option(default: Any, read: Reader) -> Any:
-    """Declares an option: its default, and how its text is read (ValueError says what is right)."""
-    return field(default=default, metadata={"read": read})
+class Whole(NamedTuple):
+    """A whole number from `low` to `high`, of `unit`."""
 
+    low: int
+    high: int
+    unit: str = ""
 
-def _whole(low: int, high: int) -> Reader:
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,10}", text) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
+    def read(self, text: str) -> int:
+        if not re.fullmatch("[0-9]{1,10}", text) or not self.low <= int(text) <= self.high:
+            raise ValueError(f"must be a whole number from {self.low} to {self.high}")
         return int(text)
 
-    return read
+    def describe(self) -> str:
+        return f"{self.low} to {self.high} {self.unit}".rstrip()
 
 
-def _one_of(*words: str) -> Reader:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of: {', '.join(words)}")
+class OneOf(NamedTuple):
+    words: tuple[str, ...]
+
+    def read(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"must be one of: {', '.join(self.words)}")
         return text
 
-    return read
+    def describe(self) -> str:
+        return f"One of: {', '.join(self.words)}"
 
 
-def _yes_or_no(text: str) -> bool:
-    if text.lower() not in configparser.RawConfigParser.BOOLEAN_STATES:
-        raise ValueError("must be yes or no")
-    return configparser.RawConfigParser.BOOLEAN_STATES[text.lower()]
+class YesNo:
+    def read(self, text: str) -> bool:
+        if text.lower() not in configparser.RawConfigParser.BOOLEAN_STATES:
+            raise ValueError("must be yes or no")
+        return configparser.RawConfigParser.BOOLEAN_STATES[text.lower()]
+
+    def describe(self) -> str:
+        return "yes or no"
 
 
-def _host(text: str) -> str:
-    if not text or re.search(r"[\s\0/]", text):
-        raise ValueError("must be a host name or an address")
-    return text
+class Host:
+    def read(self, text: str) -> str:
+        if not text or re.search(r"[\s\0/]", text):
+            raise ValueError("must be a host name or an address")
+        return text
+
+    def describe(self) -> str:
+        return "A host name or an address"
 
 
-def _path(text: str) -> Path:
-    if "\0" in text or not Path(text).name:
-        raise ValueError("must be the path of a file")
-    return Path(text)
+class File:
+    def read(self, text: str) -> Path:
+        if "\0" in text or not Path(text).name:
+            raise ValueError("must be the path of a file")
+        return Path(text)
+
+    def describe(self) -> str:
+        return "The path of a file"
 
 
-def _path_or_none(text: str) -> Path | None:
-    return _path(text) if text else None
+class FileOrNone:
+    def read(self, text: str) -> Path | None:
+        return File().read(text) if text else None
+
+    def describe(self) -> str:
+        return "The path of a file, or nothing"
+
+
+class Option(NamedTuple):
+    """How an option is declared; its name and its default are those of the field."""
+
+    kind: OptionKind
+    meaning: str
+    flags: tuple[str, ...] = ()  # of the command line
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag takes no value: it says yes."""
+        return isinstance(self.kind, YesNo)
+
+
+def _option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
+    return field(default=default, metadata={"option": Option(kind, meaning, flags)})
 
 
 @dataclass(frozen=True)
-class Server:
-    host: str = _option("127.0.0.1", _host)
-    port: int = _option(8080, _whole(0, 65535))
-    threads: int = _option(8, _whole(1, 256))
-    processes: int = _option(1, _whole(1, 64))
-    server: str = _option("waitress", _one_of("waitress", "granian"))
+class ServerOptions:
+    host: str = _option(
+        "127.0.0.1",
+        Host(),
+        "Address of HTTP. 127.0.0.1: this machine alone. Before 0.0.0.0 or :: think of what stands in front: there is"
+        " no TLS here, and anyone may log in as any user.",
+        "--host",
+    )
+    port: int = _option(8080, Whole(0, 65535), "TCP port of HTTP; 0 takes a free one.", "-p", "--port")
+    threads: int = _option(
+        8,
+        Whole(1, 256),
+        "Threads that answer requests, in each process. On granian an event loop answers what is quickly done, the"
+        " threads what reads more.",
+        "--threads",
+    )
+    processes: int = _option(
+        1,
+        Whole(1, 64),
+        "Processes that share the ports. More than one needs the extra scoresvc[sqlite], unless the system's SQLite is"
+        " new enough; otherwise the start is refused.",
+        "--processes",
+    )
+    server: str = _option(
+        "waitress",
+        OneOf(("waitress", "granian")),
+        "What speaks HTTP in `scoresvc serve`. waitress: comes with scoresvc. granian: several times as fast, from the"
+        " extra scoresvc[fast].",
+        "--server",
+    )
 
 
 @dataclass(frozen=True)
-class Database:
-    path: Path = _option(Path("scores.sqlite3"), _path)
-    durability: str = _option("full", _one_of("full", "process"))
+class DatabaseOptions:
+    path: Path = _option(
+        Path("scores.sqlite3"),
+        File(),
+        "The SQLite database, created at the first start; -wal, -shm, .lock and .changes stand beside it.",
+        "--database",
+    )
+    durability: str = _option(
+        "full",
+        OneOf(("full", "process")),
+        "What an acknowledged score survives. full: a power cut. process: the death of the process only; faster on slow"
+        " disks, but a power cut loses the last seconds.",
+    )
 
 
 @dataclass(frozen=True)
-class Sessions:
-    lifetime: int = _option(600, _whole(1, 10**9))
-    one_per_user: bool = _option(False, _yes_or_no)
+class SessionOptions:
+    lifetime: int = _option(600, Whole(1, 10**9, "seconds"), "How long a session key is valid, from the login on.")
+    one_per_user: bool = _option(
+        False, YesNo(), "Whether a login ends the user's earlier sessions.", "--one-session-per-user"
+    )
 
 
 @dataclass(frozen=True)
-class Tcp:
-    enabled: bool = _option(False, _yes_or_no)
-    host: str = _option("127.0.0.1", _host)
-    port: int = _option(12000, _whole(0, 65535))
-    frame_bytes_max: int = _option(65536, _whole(64, 2**24))
-    timeout: int = _option(10, _whole(1, 3600))
-    connections_max: int = _option(500, _whole(1, 100_000))
+class TcpOptions:
+    enabled: bool = _option(False, YesNo(), "Whether `scoresvc serve` speaks JSON over TCP, too.")
+    host: str = _option("127.0.0.1", Host(), "Address of JSON over TCP. There is no TLS either, see [server] host.")
+    port: int = _option(12000, Whole(0, 65535), "TCP port of JSON over TCP; 0 takes a free one.", "--tcp-port")
+    frame_bytes_max: int = _option(65536, Whole(64, 2**24, "bytes"), "The longest request.")
+    timeout: int = _option(10, Whole(1, 3600, "seconds"), "How long a request may take to arrive in all.")
+    connections_max: int = _option(500, Whole(1, 100_000), "Connections at once; one more gets a 503.")
 
 
 @dataclass(frozen=True)
-class Log:
-    file: Path | None = _option(None, _path_or_none)
-    level: str = _option("info", _one_of("debug", "info", "warning", "error", "critical"))
+class LogOptions:
+    file: Path | None = _option(
+        None,
+        FileOrNone(),
+        "The file of the log; nothing: standard error. A new file begins every 10 MiB, the last five are kept.",
+        "--logfile",
+    )
+    level: str = _option(
+        "info",
+        OneOf(("debug", "info", "warning", "error", "critical")),
+        "What is logged; info and debug include every request.",
+    )
 
 
 @dataclass(frozen=True)
 class Config:
-    """All options; `config.ini` says what each means, in which unit."""
+    """All options."""
 
-    server: Server = Server()
-    database: Database = Database()
-    sessions: Sessions = Sessions()
-    tcp: Tcp = Tcp()
-    log: Log = Log()
+    server: ServerOptions = ServerOptions()
+    database: DatabaseOptions = DatabaseOptions()
+    sessions: SessionOptions = SessionOptions()
+    tcp: TcpOptions = TcpOptions()
+    log: LogOptions = LogOptions()
+
+
+SECTIONS: dict[str, type] = {each.name: type(each.default) for each in fields(Config)}
+
+
+def options_of(section: str) -> dict[str, Option]:
+    """Returns the declarations of a section's options by name."""
+    return {each.name: each.metadata["option"] for each in fields(SECTIONS[section])}
 
 
 class Setting(NamedTuple):
@@ -134,11 +231,11 @@ def apply(config: Config, settings: Iterable[Setting]) -> Config:
     """Returns `config` with `settings` in place of what it had; raises StartError."""
     for setting in settings:
         section = getattr(config, setting.section)
-        readers = {option.name: option.metadata["read"] for option in fields(section)}
-        if setting.option not in readers:
-            raise _wrong(setting, f"no such option; the section has: {', '.join(readers)}")
+        options = options_of(setting.section)
+        if setting.option not in options:
+            raise _wrong(setting, f"no such option; the section has: {', '.join(options)}")
         try:
-            value = readers[setting.option](setting.text)
+            value = options[setting.option].kind.read(setting.text)
         except ValueError as error:
             raise _wrong(setting, str(error)) from None
         config = replace(config, **{setting.section: replace(section, **{setting.option: value})})
@@ -161,11 +258,10 @@ def _parse(path: Path) -> list[Setting]:
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         reason = " ".join(str(error).split())
         raise StartError(f"{path}: cannot be read as a configuration: {reason}") from None
-    known = [section.name for section in fields(Config)]
     for section in parser.sections():
-        if section not in known:
+        if section not in SECTIONS:
             options = ", ".join(f"{option} = {_line(text)}" for option, text in parser.items(section))
-            raise StartError(f"{path}: [{section}] {options}: no such section; there are: {', '.join(known)}")
+            raise StartError(f"{path}: [{section}] {options}: no such section; there are: {', '.join(SECTIONS)}")
     return [
         Setting(str(path), section, option, text)
         for section in parser.sections()

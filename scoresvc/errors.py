@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import ClassVar
 
-UINT31_MAX = 2**31 - 1
-BODY_BYTES_MAX = 1024
-COUNT_MAX = 1000  # entries in one answer
+from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, UINT31_MAX
 
 
 class Refusal(Exception):
-    """A request that is not granted; `str()` of it is one line for the client.
+    """A request that is refused; `str()` of it is the one line for the client.
 
-    `status` is the HTTP status line, `code` the word for programs, `headers`
-    what the response carries besides its usual headers.
+    `status` is the HTTP status line, `code` the word for programs, `headers` what
+    the response carries besides its usual headers. The docstring of each class says when
+    it comes; the README's table is made of them.
     """
 
     status: ClassVar[str]
@@ -23,7 +22,7 @@ class Refusal(Exception):
 
 
 class BadNumber(Refusal):
-    """`name` was not `[0-9]{1,10}`, or more than 2147483647."""
+    """A user, a level or a score is not a whole number from 0 to 2147483647 in decimal digits."""
 
     status = "400 Bad Request"
     code = "bad_number"
@@ -32,25 +31,8 @@ class BadNumber(Refusal):
         super().__init__(f"{name} must be a whole number from 0 to {UINT31_MAX}, in at most ten decimal digits")
 
 
-class UnknownParameter(Refusal):
-    status = "400 Bad Request"
-    code = "unknown_parameter"
-
-    def __init__(self, known: Iterable[str]) -> None:
-        names = ", ".join(known) or "none"
-        super().__init__(f"the query has a parameter that this call does not take; it takes: {names}")
-
-
-class RepeatedParameter(Refusal):
-    status = "400 Bad Request"
-    code = "repeated_parameter"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is given more than once; give it once")
-
-
 class BadCount(Refusal):
-    """`name` was not a number from 1 to COUNT_MAX."""
+    """`limit` or `count` is not a whole number from 1 to 1000."""
 
     status = "400 Bad Request"
     code = "bad_count"
@@ -60,17 +42,19 @@ class BadCount(Refusal):
 
 
 class BadUsers(Refusal):
+    """`users` is not a list of 1 to 1000 users with commas between them."""
+
     status = "400 Bad Request"
     code = "bad_users"
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(
-            f"users must be 1 to {COUNT_MAX} whole numbers from 0 to {UINT31_MAX}, with commas between them"
+            f"{name} must be 1 to {COUNT_MAX} whole numbers from 0 to {UINT31_MAX}, with commas between them"
         )
 
 
 class BadCursor(Refusal):
-    """The cursor is not one of ours, or one of another level."""
+    """`after` is not the `next` of an answer about this level."""
 
     status = "400 Bad Request"
     code = "bad_cursor"
@@ -79,15 +63,40 @@ class BadCursor(Refusal):
         super().__init__("after must be the next of an earlier answer about the same level")
 
 
-class ContraryParameters(Refusal):
-    status = "400 Bad Request"
-    code = "contrary_parameters"
+class UnknownParameter(Refusal):
+    """The query has a parameter that the call does not take."""
 
-    def __init__(self) -> None:
-        super().__init__("users goes with neither limit nor after; ask for users alone")
+    status = "400 Bad Request"
+    code = "unknown_parameter"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        names = ", ".join(known) or "none"
+        super().__init__(f"the query has a parameter that this call does not take; it takes: {names}")
+
+
+class RepeatedParameter(Refusal):
+    """A parameter, or the session key, comes more than once."""
+
+    status = "400 Bad Request"
+    code = "repeated_parameter"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is given more than once; give it once")
+
+
+class ConflictingParameters(Refusal):
+    """Two parameters exclude each other."""
+
+    status = "400 Bad Request"
+    code = "conflicting_parameters"
+
+    def __init__(self, name: str, others: Sequence[str]) -> None:
+        super().__init__(f"{name} cannot be combined with {' or '.join(others)}; send {name} alone")
 
 
 class BodyCutShort(Refusal):
+    """The body broke off before its end."""
+
     status = "400 Bad Request"
     code = "body_cut_short"
 
@@ -96,6 +105,8 @@ class BodyCutShort(Refusal):
 
 
 class BadContentLength(Refusal):
+    """Nobody can tell how long the body is."""
+
     status = "400 Bad Request"
     code = "bad_content_length"
 
@@ -104,6 +115,8 @@ class BadContentLength(Refusal):
 
 
 class Unauthorized(Refusal):
+    """The session key is missing, unknown or expired: log in again."""
+
     status = "401 Unauthorized"
     code = "unauthorized"
     headers = (("WWW-Authenticate", "Bearer"),)
@@ -113,14 +126,14 @@ class Unauthorized(Refusal):
 
 
 class UnknownPath(Refusal):
+    """There is no such path."""
+
     status = "404 Not Found"
     code = "not_found"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "no such path; there are /<userid>/login, /<userid>/scores, /<levelid>/score, /<levelid>/highscorelist,"
-            " /<levelid>/rank/<userid> and /<levelid>/around/<userid>"
-        )
+    def __init__(self, paths: Sequence[str]) -> None:
+        *others, last = paths
+        super().__init__(f"no such path; there are {', '.join(others)} and {last}")
 
 
 class NoScore(Refusal):
@@ -134,16 +147,20 @@ class NoScore(Refusal):
 
 
 class MethodNotAllowed(Refusal):
+    """The path takes another method; `Allow` lists them."""
+
     status = "405 Method Not Allowed"
     code = "method_not_allowed"
 
-    def __init__(self, allowed: Iterable[str]) -> None:
+    def __init__(self, allowed: Sequence[str]) -> None:
         methods = ", ".join(allowed)
         super().__init__(f"this path takes another method: {methods}")
         self.headers = (("Allow", methods),)
 
 
 class BodyTooLarge(Refusal):
+    """The body is longer than 1 KiB."""
+
     status = "413 Request Entity Too Large"
     code = "body_too_large"
 
@@ -151,8 +168,18 @@ class BodyTooLarge(Refusal):
         super().__init__(f"the body must be a score in decimal digits, at most {BODY_BYTES_MAX} bytes")
 
 
+class InternalError(Refusal):
+    """A bug of ours, whose traceback is in the log."""
+
+    status = "500 Internal Server Error"
+    code = "internal_error"
+
+    def __init__(self) -> None:
+        super().__init__("the service failed; its log says why")
+
+
 class Unavailable(Refusal):
-    """The database cannot take this now; the request may be sent again."""
+    """The database cannot take this now: send it again after `Retry-After`."""
 
     status = "503 Service Unavailable"
     code = "unavailable"
@@ -160,16 +187,6 @@ class Unavailable(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the database is not available now; send the request again in a second")
-
-
-class InternalError(Refusal):
-    """A bug of ours: the log has its traceback, the client only this sentence."""
-
-    status = "500 Internal Server Error"
-    code = "internal_error"
-
-    def __init__(self) -> None:
-        super().__init__("the service failed; its log says why")
 
 
 class StartError(Exception):

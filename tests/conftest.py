@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from scoresvc.database import Database
-from scoresvc.migrate import migrate
-from scoresvc.sqlite import sqlite3
-from scoresvc.store import Store
-from scoresvc.wsgi import Application
+from scoresvc import config
+from scoresvc.api.dispatch import Api
+from scoresvc.config import Config
+from scoresvc.http.wsgi import Application
+from scoresvc.storage import Store, open_store
+from scoresvc.storage.sqlite.library import sqlite3
 
 
 class Clock:
@@ -36,17 +37,24 @@ def database_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(database_path: Path, clock: Clock) -> Iterator[Store]:
-    database = Database(database_path)
-    migrate(database)
-    with closing(Store(database, clock=clock)) as store:
+def settings(database_path: Path) -> Config:
+    return Config(database=config.DatabaseOptions(path=database_path))
+
+
+@pytest.fixture
+def store(settings: Config, clock: Clock) -> Iterator[Store]:
+    with closing(open_store(settings, clock)) as store:
         yield store
 
 
 @pytest.fixture
 def app(store: Store) -> TestApp:
     """The service under WebTest, whose lint checks every call against PEP 3333."""
-    return TestApp(Application(store))
+    return make_app(store)
+
+
+def make_app(store: Store) -> TestApp:
+    return TestApp(Application(Api(store)))
 
 
 @pytest.fixture

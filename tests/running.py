@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scoresvc.check import find_faults
-from scoresvc.sqlite import sqlite3
+from scoresvc.storage.sqlite.check import find_faults
+from scoresvc.storage.sqlite.library import sqlite3
 
 START_WAIT = 20.0  # seconds
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc.sqlite import sqlite3
+from scoresvc.storage.sqlite.library import sqlite3
 from tests.benchmarks.filling import LARGE_LEVEL, Sample, fill, first_score
 from tests.benchmarks.report import as_json, write_tables
 from tests.benchmarks.results import Comparison, Disk, Gateway, Growth, Load, Memory, Results, ratios, spread

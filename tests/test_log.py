@@ -20,10 +20,10 @@ def path(tmp_path: Path) -> Iterator[Path]:
     log.stop_logging()
 
 
-def test_a_line_says_when_in_utc_how_grave_and_who(path: Path) -> None:
-    log.start_logging(config.Log(file=path))
+def test_a_line_has_time_level_logger_and_message(path: Path) -> None:
+    log.start_logging(config.LogOptions(file=path))
 
-    log.log_call("GET /", "200 OK", 0.0001)
+    log.log_access("GET /", "200 OK", 0.0001)
     log.stop_logging()
 
     assert re.fullmatch(
@@ -32,9 +32,9 @@ def test_a_line_says_when_in_utc_how_grave_and_who(path: Path) -> None:
 
 
 def test_a_line_is_written_soon(path: Path) -> None:
-    log.start_logging(config.Log(file=path))
+    log.start_logging(config.LogOptions(file=path))
 
-    log.log_call("here", "200 OK", 0.0)
+    log.log_access("here", "200 OK", 0.0)
 
     until = time.monotonic() + 5
     while "here" not in path.read_text():
@@ -43,7 +43,7 @@ def test_a_line_is_written_soon(path: Path) -> None:
 
 
 def test_an_error_is_written_at_once_with_its_traceback(path: Path) -> None:
-    log.start_logging(config.Log(file=path))
+    log.start_logging(config.LogOptions(file=path))
 
     try:
         raise KeyError("a bug")
@@ -54,10 +54,10 @@ def test_an_error_is_written_at_once_with_its_traceback(path: Path) -> None:
 
 
 def test_below_the_level_nothing_is_logged(path: Path) -> None:
-    log.start_logging(config.Log(file=path, level="warning"))
+    log.start_logging(config.LogOptions(file=path, level="warning"))
 
     access_log.info("no")
-    log.log_call("no", "200 OK", 0.0)
+    log.log_access("no", "200 OK", 0.0)
     access_log.warning("yes")
     log.stop_logging()
 
@@ -67,7 +67,7 @@ def test_below_the_level_nothing_is_logged(path: Path) -> None:
 
 def test_a_full_file_makes_room_for_a_new_one_and_no_line_is_lost(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "FILE_BYTES_MAX", 1000)
-    log.start_logging(config.Log(file=path))
+    log.start_logging(config.LogOptions(file=path))
 
     for number in range(70):
         access_log.error("line %d", number)
@@ -78,7 +78,7 @@ def test_a_full_file_makes_room_for_a_new_one_and_no_line_is_lost(path: Path, mo
 
 
 def test_each_further_process_writes_a_file_of_its_own(path: Path) -> None:
-    log.start_logging(config.Log(file=path), process=2)
+    log.start_logging(config.LogOptions(file=path), process=2)
 
     access_log.error("here")
 
@@ -87,4 +87,4 @@ def test_each_further_process_writes_a_file_of_its_own(path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="cannot write the log"):
-        log.start_logging(config.Log(file=tmp_path / "nowhere" / "service.log"))
+        log.start_logging(config.LogOptions(file=tmp_path / "nowhere" / "service.log"))

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from scoresvc.api.calls import CALLS, Call
+from scoresvc.api.parameters import BodyParameter, PathParameter
+from scoresvc.errors import Refusal
 from tests.running import Server
 
 README = Path(__file__).parent.parent / "README.md"
@@ -28,6 +31,59 @@ def test_the_first_command_runs_the_service_and_the_second_its_tests() -> None:
     assert run.endswith("scoresvc:app\n")
     assert "pip install" in test
     assert test.endswith("pytest\n")
+
+
+def calls_table() -> str:
+    """The table of calls as the table in api/calls.py has it."""
+    rows = [f"| `{call.method} {call.path}` | {takes(call)} | {call.text.pattern} | {call.summary} |" for call in CALLS]
+    return "\n".join(["| call | takes | plain answer | |", "|---|---|---|---|", *rows])
+
+
+def takes(call: Call) -> str:
+    parameters = [parameter for parameter in call.takes if not isinstance(parameter, PathParameter)]
+    return "; ".join(
+        each.meaning if isinstance(each, BodyParameter) else f"`{each.name}=` {each.meaning}" for each in parameters
+    )
+
+
+def errors_table() -> str:
+    """The table of refusals as errors.py has them."""
+    rows = [
+        f"| {refusal.status[:3]} | `{refusal.code}` | {(refusal.__doc__ or '').strip()} |"
+        for refusal in Refusal.__subclasses__()
+    ]
+    return "\n".join(["| status | code | |", "|---|---|---|", *rows])
+
+
+def test_the_table_of_calls_is_that_of_the_service() -> None:
+    assert calls_table() in README.read_text(encoding="utf-8")
+
+
+def test_the_table_of_errors_is_that_of_the_service() -> None:
+    assert errors_table() in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_client_in_javascript_posts_and_reads(tmp_path: Path) -> None:
+    (program,) = blocks("js")
+
+    with Server(tmp_path) as server:
+        program = program.replace(":8080", f":{server.port}")
+        program += 'key = "EXPIRED"; console.log(await post(1500), await post(7), await list());'
+        result = subprocess.run(
+            ["node", "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=20
+        )
+
+    assert (result.stdout, result.stderr) == ("true true 4711=1500\n", "")
+
+
+def test_the_client_in_gdscript_is_gdscript() -> None:
+    parser = pytest.importorskip("gdtoolkit.parser", reason="gdtoolkit is not installed")
+    (program,) = blocks("gdscript")
+
+    tree = parser.parser.parse(program)
+
+    assert [name for name in ("ask", "_ready") if name in str(tree)] == ["ask", "_ready"]
 
 
 def test_the_python_session_over_tcp_prints_what_it_says(tmp_path: Path) -> None:

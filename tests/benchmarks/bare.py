@@ -10,8 +10,11 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from scoresvc import config, serve
-from scoresvc.granian import granian
+from scoresvc import config
+from scoresvc.serve.granian import granian
+from scoresvc.serve.listeners import address_of, listen
+from scoresvc.serve.signals import call_at_stop_signal
+from scoresvc.serve.waitress import HttpServer
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -30,8 +33,8 @@ def announce(address: str) -> None:
 
 def main() -> None:
     settings = config.load()
-    listener = serve.listen(settings.server.host, settings.server.port)
-    address, port = serve.address_of(listener), listener.getsockname()[1]
+    listener = listen(settings.server.host, settings.server.port)
+    address, port = address_of(listener), listener.getsockname()[1]
     if settings.server.server == "granian":
         listener.close()
         server = granian.Granian(
@@ -47,8 +50,11 @@ def main() -> None:
         server.on_startup(lambda: announce(address))
         server.serve(target_loader=lambda: app, wrap_loader=False)
     else:
+        waitress = HttpServer(app, listener, settings.server.threads)
+        call_at_stop_signal(waitress.stop)
         announce(address)
-        serve.serve_http_and_tcp(app, listener, None, settings)
+        waitress.serve()
+        waitress.finish()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from scoresvc.config import Config, Database
-from scoresvc.sqlite import sqlite3
-from scoresvc.store import open_store
+from scoresvc.config import Config, DatabaseOptions
+from scoresvc.storage import open_store
+from scoresvc.storage.sqlite.library import sqlite3
 
 LARGE_LEVEL = 0
 PLAYERS = 50  # on each other level
@@ -77,7 +77,7 @@ def first_score(level_id: int, user_id: int) -> int:
 
 def fill(path: Path, sample: Sample) -> Iterator[int]:
     """Makes the database at `path`; yields after each transaction how many scores it has added."""
-    open_store(Config(database=Database(path=path))).close()
+    open_store(Config(database=DatabaseOptions(path=path))).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in FOR_SPEED:
             connection.execute(pragma)

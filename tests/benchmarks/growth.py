@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from scoresvc.migrate import read_migrations
-from scoresvc.sqlite import sqlite3
+from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.migrate import read_migrations
 from tests.benchmarks.filling import LARGE_LEVEL, POSTERS, Sample, fill, first_score
 from tests.benchmarks.keys import write_keys
 from tests.benchmarks.machine import describe_machine

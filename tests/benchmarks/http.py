@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from scoresvc.config import Config, Database
-from scoresvc.store import open_store
+from scoresvc.config import Config, DatabaseOptions
+from scoresvc.storage import open_store
 from tests.benchmarks.keys import write_keys
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import Options, make_parser, read_options
@@ -92,9 +92,9 @@ def serving(folder: Path, name: str, threads: int | None) -> Iterator[Pair]:
 
 def fill(path: Path) -> None:
     """Makes a database with 20 scores on each level."""
-    with closing(open_store(Config(database=Database(path=path)))) as store:
+    with closing(open_store(Config(database=DatabaseOptions(path=path)))) as store:
         for number in range(20 * LEVELS):
-            store.post_score(number % LEVELS, (number * 7) % USERS, number).result()
+            store.scores.post(number % LEVELS, (number * 7) % USERS, number).result()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -24,11 +24,13 @@ from typing import Any
 from tqdm import tqdm
 from waitress.server import create_server
 
-from scoresvc import jsontcp
+from scoresvc.tcp import gateway
+from scoresvc.tcp.connection import ConnectionLimits
+from scoresvc.tcp.server import TcpServer
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Gateway, Results
-from tests.listapp import app
+from tests.tcp.listapp import app
 
 CLIENTS = 16
 THREADS = 8
@@ -44,8 +46,7 @@ Context = multiprocessing.get_context("spawn")
 
 def run_gateway(port: Connection) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    gateway = jsontcp.Gateway(app, listener, jsontcp.Limits(), THREADS)
-    gateway.start()
+    TcpServer(gateway.make_answer(app, listener), listener, ConnectionLimits(), THREADS).start()
     port.send(listener.getsockname()[1])
     threading.Event().wait()
 
@@ -78,7 +79,7 @@ SERVERS: dict[str, tuple[Callable[[Connection], None], bytes]] = {
 
 
 class Clients:
-    """CLIENTS clients in one thread; each connects, sends, reads to the end, begins anew."""
+    """CLIENTS clients in one thread; each connects, sends, reads to the end, starts again."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self._port = port

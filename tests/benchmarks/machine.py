@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scoresvc.sqlite import SQLITE_VERSION
+from scoresvc.storage.sqlite.library import SQLITE_VERSION
 
 PACKAGES = ("scoresvc", "waitress", "granian")
 

@@ -21,12 +21,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from scoresvc.check import repair
-from scoresvc.config import Config
-from scoresvc.config import Database as DatabaseOptions
-from scoresvc.database import Database
-from scoresvc.sqlite import sqlite3
-from scoresvc.store import Store, open_store
+from scoresvc.config import Config, DatabaseOptions
+from scoresvc.storage import Store, open_store, repair
+from scoresvc.storage.sqlite.library import sqlite3
 from tests.benchmarks.filling import FIRST_REACHED_AT, FOR_SPEED
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import positive
@@ -92,8 +89,7 @@ def make(path: Path, distribution: str, players: int) -> None:
         connection.execute("COMMIT")
         for _, _, sql in tqdm(later, desc="indexes", leave=False):
             connection.execute(sql)
-    with closing(Database(path)) as database:
-        repair(database)
+    repair(Config(database=DatabaseOptions(path=path)))
 
 
 def rows(distribution: str, players: int) -> Iterator[tuple[int, int, int, int]]:
@@ -112,11 +108,11 @@ def ask(store: Store, path: Path, players: int) -> Iterator[tuple[str, list[floa
     """Yields each call with the milliseconds that each of its questions took."""
     chance = random.Random(players)
     users = [chance.randrange(players) for _ in range(QUESTIONS)]
-    boards = [store.board_around(LEVEL, user, 2) for user in users]
+    boards = [store.boards.around(LEVEL, user, 2) for user in users]
     cursors = [board.next for board in boards if board]
-    yield "rank", timed(partial(store.standing_of, LEVEL), users)
-    yield "around", timed(lambda user: store.board_around(LEVEL, user, 15), users)
-    yield "page", timed(lambda cursor: store.page(LEVEL, 15, cursor), cursors)
+    yield "rank", timed(partial(store.boards.standing, LEVEL), users)
+    yield "around", timed(lambda user: store.boards.around(LEVEL, user, 15), users)
+    yield "page", timed(lambda cursor: store.boards.page(LEVEL, 15, cursor), cursors)
     with closing(sqlite3.connect(path)) as connection:
         yield "COUNT(*)", timed(partial(count_better, connection), users[:COUNTS])
 
@@ -155,7 +151,7 @@ def post(store: Store, without: Store, distribution: str, players: int, rounds: 
 
 def improvements(store: Store, distribution: str, players: int, chance: random.Random) -> Iterator[tuple[int, int]]:
     for _ in range(THREADS * POSTS):
-        standing = store.standing_of(LEVEL, chance.randrange(players))
+        standing = store.boards.standing(LEVEL, chance.randrange(players))
         if standing:
             yield standing.user_id, min(standing.score + chance.randint(1, RISES[distribution]), SCORE_MAX)
 
@@ -165,7 +161,7 @@ def post_all(store: Store, posts: Sequence[tuple[int, int]]) -> float:
 
     def post_some(first: int) -> None:
         for user, score in posts[first::THREADS]:
-            store.post_score(LEVEL, user, score).result()
+            store.scores.post(LEVEL, user, score).result()
 
     threads = [threading.Thread(target=post_some, args=(first,)) for first in range(THREADS)]
     began = time.perf_counter()

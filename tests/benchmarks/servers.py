@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from scoresvc.sqlite import SQLITE_VERSION, bears_several_writers
+from scoresvc.storage.sqlite.library import SQLITE_VERSION, supports_multiple_writers
 from tests.running import Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,8 +60,8 @@ def available(names: Iterable[str]) -> list[str]:
 def _what_is_missing(kind: Kind) -> str:
     if "server = granian" in kind.settings and find_spec("granian") is None:
         return "granian is not installed"
-    if "processes = 2" in kind.settings and not bears_several_writers():
-        return f"SQLite {SQLITE_VERSION} cannot bear several writers"
+    if "processes = 2" in kind.settings and not supports_multiple_writers():
+        return f"SQLite {SQLITE_VERSION} does not support multiple writers"
     return ""
 
 

@@ -1,0 +1,123 @@
+"""The table of all calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from scoresvc.api import boards, formats, root, scores, sessions
+from scoresvc.api.formats import TextFormat
+from scoresvc.api.parameters import (
+    AFTER,
+    LEVEL,
+    LIMIT,
+    NEIGHBOUR_COUNT,
+    SCORE,
+    SESSION_KEY,
+    USER,
+    USERS,
+    Parameter,
+)
+from scoresvc.errors import NoScore, Refusal
+from scoresvc.scores import Board, PostResult, Session, Standing, UserScores
+
+
+class Call(NamedTuple):
+    """One call.
+
+    `handler` gets the store and a value for each parameter of `takes`, which are checked in that order; it
+    returns a value of the type `gives`, or the write that brings it. JSON has the fields of that value, a str has
+    no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
+    the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` lead
+    to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs must not be cached.
+    `is_unbounded` says that an answer may be of any length.
+    """
+
+    method: str
+    path: str  # <name> stands for the decimal digits of a path parameter
+    handler: Callable[..., Any]
+    takes: tuple[Parameter, ...]
+    gives: type
+    text: TextFormat
+    summary: str
+    text_handler: Callable[..., Any] | None = None
+    refuses: tuple[type[Refusal], ...] = ()
+    other_paths: tuple[str, ...] = ()
+    is_safe: bool = True
+    is_unbounded: bool = False
+
+
+CALLS = (
+    Call(
+        "GET",
+        "/",
+        root.greet,
+        takes=(),
+        gives=str,
+        text=formats.GREETING,
+        summary="A greeting.",
+    ),
+    Call(
+        "GET",
+        "/<userid>/login",
+        sessions.log_in,
+        takes=(USER,),
+        gives=Session,
+        text=formats.KEY,
+        other_paths=("/<userid>", "/<userid>/#"),
+        is_safe=False,
+        summary="Logs a user in: the key is good for ten minutes.",
+    ),
+    Call(
+        "GET",
+        "/<userid>/scores",
+        boards.user_scores,
+        takes=(USER,),
+        gives=UserScores,
+        text=formats.LEVEL_SCORES,
+        text_handler=boards.bests,
+        is_unbounded=True,
+        summary="A user's best on every level.",
+    ),
+    Call(
+        "POST",
+        "/<levelid>/score",
+        scores.post_and_rank,
+        takes=(LEVEL, SCORE, SESSION_KEY),
+        gives=PostResult,
+        text=formats.NOTHING,
+        text_handler=scores.post,
+        is_safe=False,
+        summary="Posts the score in the body; only the user's best on the level counts.",
+    ),
+    Call(
+        "GET",
+        "/<levelid>/highscorelist",
+        boards.high_scores,
+        takes=(LEVEL, LIMIT, AFTER, USERS),
+        gives=Board,
+        text=formats.USER_SCORES,
+        text_handler=boards.high_scores_as_text,
+        summary="The best fifteen, highest first; or the next page; or some users only.",
+    ),
+    Call(
+        "GET",
+        "/<levelid>/rank/<userid>",
+        boards.rank,
+        takes=(LEVEL, USER),
+        gives=Standing,
+        text=formats.RANK,
+        refuses=(NoScore,),
+        summary="Where a user stands: one plus the players with a higher score.",
+    ),
+    Call(
+        "GET",
+        "/<levelid>/around/<userid>",
+        boards.around,
+        takes=(LEVEL, USER, NEIGHBOUR_COUNT),
+        gives=Board,
+        text=formats.USER_SCORES,
+        refuses=(NoScore,),
+        summary="A user with the neighbours above and below.",
+    ),
+)

@@ -1,0 +1,134 @@
+"""Answers requests: finds the call, reads its parameters, has its handler called, writes the response."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from scoresvc.api.formats import JSON, TEXT, write_refusal
+from scoresvc.api.negotiation import prefers_json
+from scoresvc.api.request import Headers, Pending, Request, Response
+from scoresvc.api.router import Form, find_route
+from scoresvc.errors import InternalError, Refusal
+from scoresvc.log import log_access
+from scoresvc.storage import Store
+from scoresvc.storage.write import Write
+
+CALL_LOGGED_MAX = 100  # characters
+HEADERS_CACHED = 1024  # of responses of the same type and length
+
+log = logging.getLogger("scoresvc.api")
+
+# What is not part of a call's path, or is as long as a key: someone may have put a key there.
+_UNFIT_FOR_LOG = re.compile("[^a-z0-9/ #_.-]|[a-z0-9]{20,}", re.IGNORECASE)
+_LAST_WORD = re.compile("[a-z0-9]+$", re.IGNORECASE)
+
+
+class Api:
+    """The service on top of `store`, whatever the protocol. Safe in several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __call__(self, request: Request) -> Response | Pending:
+        """Never raises. A response that waits for a write is Pending."""
+        exchange = Exchange(request)
+        try:
+            value = exchange.call(self._store)
+            return PendingResponse(value, exchange) if isinstance(value, Write) else exchange.succeed(value)
+        except Exception as error:
+            return exchange.fail(error)
+
+    def reads_body(self, method: str, path: str) -> bool:
+        """Returns whether the body matters to the response; where it does not, an adapter need not wait for it."""
+        try:
+            route, _ = find_route(method, path)
+        except Refusal:
+            return False
+        return route.reads_body
+
+    def runs_in_thread(self, request: Request) -> bool:
+        """Returns whether the work depends on the request's size, so that it must not block an event loop."""
+        try:
+            route, _ = find_route(request.method, request.path)
+        except Refusal:
+            return False
+        return route.runs_in_thread(request.query)
+
+
+class Exchange:
+    """One request on its way to its one response, and to its line in the access log."""
+
+    __slots__ = ("_form", "_headers", "_prefers_json", "_request", "_started")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._started = time.perf_counter()
+        accept = request.headers.get("accept")
+        self._prefers_json = prefers_json(accept) if accept else False
+        self._form: Form
+        self._headers: Headers
+
+    def call(self, store: Store) -> object:
+        """Returns what the handler returns. Raises a Refusal."""
+        route, arguments = find_route(self._request.method, self._request.path)
+        self._form = route.json if self._prefers_json and route.json else route.plain
+        self._headers = route.headers
+        return self._form.handler(store, **arguments, **route.read_arguments(self._request))
+
+    def succeed(self, value: object) -> Response:
+        body = self._form.write(value)
+        if isinstance(body, str):
+            body = body.encode()
+        return self._respond("200 OK", self._form.content_type, self._headers, body)
+
+    def fail(self, error: Exception) -> Response:
+        """The one place where an error becomes a response."""
+        if not isinstance(error, Refusal):
+            log.error("a call failed", exc_info=error)
+            error = InternalError()
+        if self._prefers_json:
+            return self._respond(error.status, JSON, error.headers, write_refusal(error))
+        return self._respond(error.status, TEXT, error.headers, str(error).encode())
+
+    def _respond(self, status: str, content_type: str, headers: Headers, body: bytes) -> Response:
+        method, path = self._request.method, self._request.path
+        log_access(_describe(method, path, status), status, time.perf_counter() - self._started)
+        return Response(status, _make_headers(content_type, len(body), headers), b"" if method == "HEAD" else body)
+
+
+class PendingResponse:
+    """The response to a request whose write is not committed yet; see `Pending`."""
+
+    __slots__ = ("_exchange", "_write")
+
+    def __init__(self, write: Write[object], exchange: Exchange) -> None:
+        self._write = write
+        self._exchange = exchange
+
+    def result(self) -> Response:
+        try:
+            return self._exchange.succeed(self._write.result())
+        except Exception as error:
+            return self._exchange.fail(error)
+
+    def add_done_callback(self, callback: Callable[[Pending], object]) -> None:
+        self._write.add_done_callback(lambda write: callback(self))
+
+
+@lru_cache(HEADERS_CACHED)
+def _make_headers(content_type: str, length: int, more: Headers) -> Headers:
+    return (("Content-Type", content_type), ("Vary", "Accept"), *more, ("Content-Length", str(length)))
+
+
+def _describe(method: str, path: str, status: str) -> str:
+    """Method and path for the access log, without anything that may be a session key."""
+    call = f"{method} {path}"
+    if status.startswith("2"):
+        return call
+    if len(call) > CALL_LOGGED_MAX:
+        call = _LAST_WORD.sub("*", call[:CALL_LOGGED_MAX])  # which may be the beginning of a key
+    return _UNFIT_FOR_LOG.sub("*", call)

@@ -1,0 +1,80 @@
+"""How answers are written, as plain text or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from scoresvc.errors import Refusal
+from scoresvc.limits import COUNT_DEFAULT
+from scoresvc.scores import Board, Session, Standing, Timestamp
+from scoresvc.times import format_time
+
+TEXT = "text/plain; charset=utf-8"
+CSV = "text/csv; charset=utf-8"
+JSON = "application/json"
+
+BOARDS_CACHED = 1024
+
+
+class TextFormat(NamedTuple):
+    """How a value is written as plain text; `pattern` shows it to people."""
+
+    write: Callable[[Any], str]
+    pattern: str
+    content_type: str = TEXT
+
+
+def _write_user_scores(board: Board | str) -> str:
+    """The storage makes the text of the most frequent list by itself."""
+    return board if isinstance(board, str) else ",".join([f"{each.user_id}={each.score}" for each in board.entries])
+
+
+def _write_level_scores(bests: Sequence[tuple[int, int]]) -> str:
+    return ",".join([f"{level_id}={score}" for level_id, score in bests])
+
+
+def _write_key(session: Session) -> str:
+    return session.key
+
+
+def _write_rank(standing: Standing) -> str:
+    return str(standing.rank)
+
+
+GREETING = TextFormat(str, "`Hello, World!`")
+KEY = TextFormat(_write_key, "`<sessionkey>`: 32 letters and digits")
+NOTHING = TextFormat(lambda value: "", "nothing")
+RANK = TextFormat(_write_rank, "`<rank>`")
+USER_SCORES = TextFormat(_write_user_scores, "`<userid>=<score>,…`", CSV)
+LEVEL_SCORES = TextFormat(_write_level_scores, "`<levelid>=<score>,…`", CSV)
+
+
+def write_json(value: object) -> bytes:
+    """Writes a value of `scores.py` by its fields, in Python's default layout of JSON."""
+    if isinstance(value, Board) and len(value.entries) <= COUNT_DEFAULT:
+        return _write_cached(value)
+    return _write(value)
+
+
+def _write(value: object) -> bytes:
+    return msgspec.json.format(_ENCODER.encode(value), indent=0)
+
+
+_write_cached = lru_cache(BOARDS_CACHED)(_write)
+
+
+def write_refusal(refusal: Refusal) -> bytes:
+    return _write({"error": {"code": refusal.code, "message": str(refusal)}})
+
+
+def _encode_special(value: object) -> str:
+    if isinstance(value, Timestamp):
+        return format_time(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_special)

@@ -1,0 +1,49 @@
+"""Content negotiation: RFC 9110, section 12.5.1."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+PLAIN_TYPES = ("text/plain", "text/csv")
+ACCEPT_CHARACTERS_MAX = 512  # that are looked at; a browser sends some 150
+HEADERS_CACHED = 256
+CHARACTERS_CACHED_MAX = 200  # of a header that is cached
+
+_LAST_PART = re.compile("[,;][^,;]*$")
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+
+
+def prefers_json(accept: str) -> bool:
+    """Returns from the header `Accept` whether JSON is preferred to plain text.
+
+    What is no media range, or has no valid weight, is passed over.
+    """
+    return _prefers_json_cached(accept) if len(accept) <= CHARACTERS_CACHED_MAX else _prefers_json(accept)
+
+
+def _prefers_json(accept: str) -> bool:
+    if len(accept) > ACCEPT_CHARACTERS_MAX:
+        accept = _LAST_PART.sub("", accept[:ACCEPT_CHARACTERS_MAX])
+    weights = _weights(accept)
+    return _weight(weights, "application/json") > max(_weight(weights, plain) for plain in PLAIN_TYPES)
+
+
+_prefers_json_cached = lru_cache(HEADERS_CACHED)(_prefers_json)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    """The weights of the media ranges, by lower-case name; parameters other than `q` do not matter here."""
+    weights: dict[str, float] = {}
+    for element in filter(None, accept.split(",")):
+        media_range, *parameters = [part.strip().lower() for part in element.split(";")]
+        qualities = [value for name, _, value in (each.partition("=") for each in parameters) if name == "q"] or ["1"]
+        if _WEIGHT.fullmatch(qualities[0]):
+            weights[media_range] = max(float(qualities[0]), weights.get(media_range, 0.0))
+    return weights
+
+
+def _weight(weights: dict[str, float], media_type: str) -> float:
+    """The most specific range counts."""
+    ranges = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    return next((weights[each] for each in ranges if each in weights), 0.0)

@@ -1,0 +1,269 @@
+"""What a client may send: each parameter reads its value, refuses what is wrong, and describes itself.
+
+A parameter stands in the table of calls. `read` takes it from what was sent with a request, checked: behind
+it, values are valid and nothing checks them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Protocol
+from urllib.parse import unquote_plus
+
+from scoresvc.api.request import Request
+from scoresvc.errors import (
+    BadContentLength,
+    BadCount,
+    BadCursor,
+    BadNumber,
+    BadUsers,
+    BodyCutShort,
+    BodyTooLarge,
+    ConflictingParameters,
+    Refusal,
+    RepeatedParameter,
+    Unauthorized,
+    UnknownParameter,
+)
+from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX, UINT31_MAX
+
+QUERIES_CACHED = 4096  # of each call
+QUERY_CHARACTERS_CACHED_MAX = 100
+
+_NUMBER = re.compile("[0-9]{1,10}")
+
+Schema = dict[str, Any]  # JSON Schema
+Refusals = tuple[type[Refusal], ...]
+
+
+class Kind(Protocol):
+    """A kind of value: how it is read from text, what it refuses, and what it is in JSON Schema."""
+
+    @property
+    def refuses(self) -> Refusals: ...
+
+    @property
+    def schema(self) -> Schema: ...
+
+    def read(self, name: str, text: str) -> Any: ...
+
+
+class Uint31:
+    """A number from 0 to 2147483647."""
+
+    refuses: ClassVar[Refusals] = (BadNumber,)
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 0, "maximum": UINT31_MAX}
+
+    def read(self, name: str, text: str) -> int:
+        if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
+            raise BadNumber(name)
+        return number
+
+
+class Count:
+    """A number of entries, 1 to 1000."""
+
+    refuses: ClassVar[Refusals] = (BadCount,)
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": COUNT_MAX}
+
+    def read(self, name: str, text: str) -> int:
+        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= COUNT_MAX:
+            raise BadCount(name)
+        return int(text)
+
+
+class UserList:
+    """1 to 1000 users with commas between them."""
+
+    refuses: ClassVar[Refusals] = (BadUsers,)
+    schema: ClassVar[Schema] = {"type": "array", "items": Uint31.schema, "minItems": 1, "maxItems": COUNT_MAX}
+
+    def read(self, name: str, text: str) -> list[int]:
+        texts = text.split(",", COUNT_MAX)
+        if len(texts) > COUNT_MAX:
+            raise BadUsers(name)
+        try:
+            return [UINT31.read(name, each) for each in texts]
+        except BadNumber:
+            raise BadUsers(name) from None
+
+
+class Cursor:
+    """The `next` of an earlier answer; only the storage, which signed it, can tell whether it is one."""
+
+    refuses: ClassVar[Refusals] = (BadCursor,)
+    schema: ClassVar[Schema] = {"type": "string", "maxLength": 99}
+
+    def read(self, name: str, text: str) -> str:
+        return text
+
+
+UINT31 = Uint31()
+COUNT = Count()
+USER_LIST = UserList()
+CURSOR = Cursor()
+
+
+class Sent:
+    """What a client sent with a request: all that the parameters of a call read."""
+
+    def __init__(self, request: Request, query_reader: QueryReader) -> None:
+        self.request = request
+        self._query_reader = query_reader
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """Each parameter of the query by name, once. Raises UnknownParameter, RepeatedParameter, ConflictingParameters.
+
+        It is read when the first parameter asks for it: what stands before that in a call's `takes` is refused first.
+        """
+        return self._query_reader.read(self.request.query)
+
+
+@dataclass(frozen=True)
+class PathParameter:
+    """A number in a path; the router finds it, `argument` is its name in the handler."""
+
+    name: str
+    argument: str
+    kind: Kind
+    meaning: str
+
+    @property
+    def refuses(self) -> Refusals:
+        return self.kind.refuses
+
+
+@dataclass(frozen=True)
+class QueryParameter:
+    """A parameter of the query, `default` where it is not sent; refused together with one of `excludes`.
+
+    `scales` says that the client chooses with it how much is read.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: Any = None
+    excludes: tuple[str, ...] = ()
+    scales: bool = True
+
+    @property
+    def argument(self) -> str:
+        return self.name
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def refuses(self) -> Refusals:
+        return (*self.kind.refuses, ConflictingParameters) if self.excludes else self.kind.refuses
+
+    def read(self, sent: Sent) -> Any:
+        text = sent.query.get(self.name)
+        return self.default if text is None else self.kind.read(self.name, text)
+
+
+@dataclass(frozen=True)
+class BodyParameter:
+    """The whole body as one value; white space around it is allowed."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+    query_names: ClassVar[tuple[str, ...]] = ()
+    scales: ClassVar[bool] = False
+
+    @property
+    def argument(self) -> str:
+        return self.name
+
+    @property
+    def refuses(self) -> Refusals:
+        return (*self.kind.refuses, BodyTooLarge, BodyCutShort, BadContentLength)
+
+    def read(self, sent: Sent) -> Any:
+        body = sent.request.body
+        if isinstance(body, Refusal):
+            raise body
+        if len(body) > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        return self.kind.read(self.name, body.strip().decode("latin-1"))
+
+
+@dataclass(frozen=True)
+class SessionKeyParameter:
+    """The session key from the query or from `Authorization: Bearer` (RFC 6750), but not from both."""
+
+    name: str
+    meaning: str
+
+    argument: ClassVar[str] = "session_key"
+    scales: ClassVar[bool] = False
+    refuses: ClassVar[Refusals] = (Unauthorized,)
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, sent: Sent) -> str:
+        scheme, _, credentials = sent.request.headers.get("authorization", "").partition(" ")
+        bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+        # A header that comes twice is joined with a comma, which no key has.
+        if "," in bearer or (bearer and self.name in sent.query):
+            raise RepeatedParameter("the session key")
+        key = bearer or sent.query.get(self.name, "")
+        if not key:
+            raise Unauthorized
+        return key
+
+
+Parameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter
+
+
+class QueryReader:
+    """Reads the queries of one call, which takes `names` and of them none of `exclusions` beside its key."""
+
+    def __init__(self, names: tuple[str, ...], exclusions: Mapping[str, tuple[str, ...]]) -> None:
+        self._names = names
+        self._exclusions = exclusions
+        self._read_cached = lru_cache(QUERIES_CACHED)(self._read)
+
+    def read(self, query: str) -> Mapping[str, str]:
+        """Raises UnknownParameter, RepeatedParameter, ConflictingParameters."""
+        return self._read_cached(query) if len(query) <= QUERY_CHARACTERS_CACHED_MAX else self._read(query)
+
+    def _read(self, query: str) -> Mapping[str, str]:
+        parameters: dict[str, str] = {}
+        for field in query.split("&"):
+            if not field:
+                continue
+            name, _, value = (unquote_plus(part) for part in field.partition("="))
+            if name not in self._names:
+                raise UnknownParameter(self._names)
+            if name in parameters:
+                raise RepeatedParameter(name)
+            parameters[name] = value
+        for name, others in self._exclusions.items():
+            if name in parameters and not parameters.keys().isdisjoint(others):
+                raise ConflictingParameters(name, others)
+        return parameters
+
+
+LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
+USER = PathParameter("userid", "user_id", UINT31, "the user")
+SCORE = BodyParameter("score", UINT31, "the body is the score")
+SESSION_KEY = SessionKeyParameter("sessionkey", "the key of a login; or `Authorization: Bearer`")
+LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
+AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
+USERS = QueryParameter(
+    "users", USER_LIST, f"these only, 1 to {COUNT_MAX} with commas between them", excludes=("limit", "after")
+)
+NEIGHBOUR_COUNT = QueryParameter(
+    "count", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT
+)

@@ -1,0 +1,37 @@
+"""What the service is asked and what it answers, whatever the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+from scoresvc.errors import Refusal
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Request(NamedTuple):
+    """One request, its text as PEP 3333 has it: each character stands for one byte."""
+
+    method: str
+    path: str  # percent-escapes decoded
+    query: str  # without the question mark, percent-escapes kept
+    headers: Mapping[str, str]  # by lower-case name; the values of a repeated header are joined by commas
+    body: bytes | Refusal  # the whole body, or why it could not be read: the call that needs it raises that
+    remote_address: str
+
+
+class Response(NamedTuple):
+    status: str  # code and phrase, such as "200 OK"
+    headers: Headers  # Content-Length is the last
+    body: bytes
+
+
+class Pending(Protocol):
+    """A response that waits for the commit of a write; its methods are those of `concurrent.futures.Future`."""
+
+    def result(self) -> Response:
+        """Waits for the response; never raises."""
+
+    def add_done_callback(self, callback: Callable[[Pending], object]) -> None:
+        """Has `callback` called with this object when `result` no longer waits: by the writer's thread, or at once."""

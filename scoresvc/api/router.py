@@ -1,0 +1,124 @@
+"""Finds the call for a method and a path, and prepares each call of the table once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from scoresvc.api.calls import CALLS, Call
+from scoresvc.api.formats import JSON, write_json
+from scoresvc.api.parameters import BodyParameter, PathParameter, QueryParameter, QueryReader, Sent
+from scoresvc.api.request import Headers, Request
+from scoresvc.errors import MethodNotAllowed, UnknownPath
+
+PATHS_CACHED = 4096
+PATH_CHARACTERS_CACHED_MAX = 64
+SEGMENTS_MAX = 5  # more than any path has
+
+NO_STORE = (("Cache-Control", "no-store"),)
+
+Arguments = dict[str, Any]
+
+
+class Form(NamedTuple):
+    """One of the two forms of an answer."""
+
+    handler: Callable[..., Any]
+    write: Callable[[Any], str | bytes]
+    content_type: str
+
+
+class Route(NamedTuple):
+    """A call, prepared for its requests."""
+
+    methods: tuple[str, ...]
+    path_parameters: tuple[PathParameter, ...]
+    readers: tuple[tuple[str, Callable[[Sent], Any]], ...]  # of the others: argument and `read`, in order of the checks
+    query_reader: QueryReader
+    plain: Form
+    json: Form | None
+    headers: Headers
+    reads_body: bool
+    is_unbounded: bool
+    query_scales: bool
+    defaults: Arguments | None  # the arguments of a request without a query, where nothing else is read
+
+    def read_arguments(self, request: Request) -> Arguments:
+        """Returns the values of all parameters but those of the path. Raises their refusals."""
+        if self.defaults is not None and not request.query:
+            return self.defaults
+        sent = Sent(request, self.query_reader)
+        arguments = {argument: read(sent) for argument, read in self.readers}
+        _ = sent.query  # a query is checked although the call takes nothing from it
+        return arguments
+
+    def runs_in_thread(self, query: str) -> bool:
+        """Returns whether the work depends on the request's size, so that it must not block an event loop."""
+        return self.is_unbounded or (self.query_scales and bool(query))
+
+
+def make_route(call: Call) -> Route:
+    parameters = tuple(each for each in call.takes if not isinstance(each, PathParameter))
+    exclusions = {each.name: each.excludes for each in parameters if isinstance(each, QueryParameter) and each.excludes}
+    is_get = call.method == "GET"
+    return Route(
+        methods=("GET", "HEAD") if is_get and call.is_safe else (call.method,),
+        path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
+        readers=tuple((each.argument, each.read) for each in parameters),
+        query_reader=QueryReader(tuple(name for each in parameters for name in each.query_names), exclusions),
+        plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
+        json=None if call.gives is str else Form(call.handler, write_json, JSON),
+        headers=NO_STORE if is_get and not call.is_safe else (),
+        reads_body=any(isinstance(each, BodyParameter) for each in parameters),
+        is_unbounded=call.is_unbounded,
+        query_scales=any(each.scales for each in parameters),
+        defaults=_find_defaults(parameters),
+    )
+
+
+def _find_defaults(parameters: Sequence[Any]) -> Arguments | None:
+    if all(isinstance(each, QueryParameter) for each in parameters):
+        return {each.argument: each.default for each in parameters}
+    return None
+
+
+Shape = tuple[str | None, ...]
+
+
+def _shape(path: str) -> Shape:
+    """The segments of a path, with None where there is a number."""
+    return tuple(None if segment.startswith("<") else segment for segment in path.rstrip("/").split("/"))
+
+
+PATHS = tuple(call.path for call in CALLS if call.path != "/")
+_ROUTES: Mapping[Shape, Route] = {
+    _shape(path): route for call in CALLS for route in (make_route(call),) for path in (call.path, *call.other_paths)
+}
+
+
+def find_route(method: str, path: str) -> tuple[Route, Arguments]:
+    """Returns the route with the values of its path parameters. Raises UnknownPath, MethodNotAllowed or BadNumber.
+
+    Every path may end in one `/`.
+    """
+    return _find_cached(method, path) if len(path) <= PATH_CHARACTERS_CACHED_MAX else _find(method, path)
+
+
+def _find(method: str, path: str) -> tuple[Route, Arguments]:
+    segments = path.removesuffix("/").split("/", SEGMENTS_MAX)
+    shape = tuple([None if segment.isascii() and segment.isdigit() else segment for segment in segments])
+    route = _ROUTES.get(shape)
+    if route is None:
+        raise UnknownPath(PATHS)
+    if method not in route.methods:
+        raise MethodNotAllowed(route.methods)
+    numbers = [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
+    return route, _read_numbers(route.path_parameters, numbers)
+
+
+def _read_numbers(parameters: Sequence[PathParameter], numbers: Sequence[str]) -> Arguments:
+    return {each.argument: each.kind.read(each.name, text) for each, text in zip(parameters, numbers, strict=True)}
+
+
+_find_cached = lru_cache(PATHS_CACHED)(_find)

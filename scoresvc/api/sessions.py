@@ -1,0 +1,11 @@
+"""The call that begins a session."""
+
+from __future__ import annotations
+
+from scoresvc.scores import Session
+from scoresvc.storage import Store
+from scoresvc.storage.write import Write
+
+
+def log_in(store: Store, user_id: int) -> Write[Session]:
+    return store.sessions.log_in(user_id)

@@ -1,0 +1,67 @@
+"""The service as a WSGI application: PEP 3333."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from scoresvc.api.dispatch import Api
+from scoresvc.api.request import Request, Response
+from scoresvc.errors import BadContentLength, BodyCutShort, BodyTooLarge, Refusal
+from scoresvc.limits import BODY_BYTES_MAX
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+Environ = dict[str, Any]
+
+# The headers that a call may read, by their names in an environ.
+HEADERS = {"HTTP_ACCEPT": "accept", "HTTP_AUTHORIZATION": "authorization"}
+
+_DIGITS = re.compile("[0-9]+")
+_LENGTH = re.compile("[0-9]{1,10}")
+
+
+class Application:
+    """Answers through `api`; a call that waits for a write waits in the server's thread."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        response = self._api(self._read_request(environ))
+        if not isinstance(response, Response):
+            response = response.result()
+        start_response(response.status, list(response.headers))
+        return [response.body]
+
+    def _read_request(self, environ: Environ) -> Request:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        return Request(
+            method,
+            path,
+            environ.get("QUERY_STRING", ""),
+            {name: environ[key] for key, name in HEADERS.items() if key in environ},
+            self._read_body(environ, method, path),
+            environ.get("REMOTE_ADDR", ""),
+        )
+
+    def _read_body(self, environ: Environ, method: str, path: str) -> bytes | Refusal:
+        if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+            return b""
+        return _read_body(environ) if self._api.reads_body(method, path) else b""
+
+
+def _read_body(environ: Environ) -> bytes | Refusal:
+    """Returns the whole body or a refusal: half a score is a score, too."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ or not _DIGITS.fullmatch(length):
+        return BadContentLength()
+    if not _LENGTH.fullmatch(length) or int(length) > BODY_BYTES_MAX:
+        return BodyTooLarge()
+    try:
+        body: bytes = environ["wsgi.input"].read(int(length))
+    except OSError:
+        return BodyCutShort()
+    return body if len(body) == int(length) else BodyCutShort()

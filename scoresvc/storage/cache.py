@@ -1,0 +1,47 @@
+"""Values that were read from the database, for as long as they are known to be current."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class CacheEntry(Generic[V]):
+    value: V
+    version: int
+    read_at: float  # of time.monotonic, in seconds
+
+
+class Cache(Generic[K, V]):
+    """Up to `count_max` values, each for at most `age_max` seconds and while its version stays the same.
+
+    A full cache is emptied: that is rare, and costs less than to keep an order. Safe in
+    several threads, which may read the same value at the same time.
+    """
+
+    def __init__(self, count_max: int, age_max: float) -> None:
+        self._count_max = count_max
+        self._age_max = age_max
+        self._entries: dict[K, CacheEntry[V]] = {}
+
+    def get(self, key: K, version: int, read: Callable[..., V], *arguments: Any) -> V:
+        """Returns the cached value, or what `read` returns for `arguments`; None is not cached.
+
+        `version` must have been taken before this call: what is read afterwards is at least as new.
+        """
+        now = time.monotonic()
+        entry = self._entries.get(key)
+        if entry and entry.version == version and now - entry.read_at <= self._age_max:
+            return entry.value
+        value = read(*arguments)
+        if value is not None and self._count_max:
+            if len(self._entries) >= self._count_max:
+                self._entries.clear()
+            self._entries[key] = CacheEntry(value, version, now)
+        return value

@@ -1,0 +1,74 @@
+"""Applies `migrations/sqlite/NNNN_name.sql`, each once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from scoresvc.errors import StartError
+from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.library import sqlite3
+
+
+class Migration(NamedTuple):
+    version: int  # from 1
+    name: str
+    sql: str
+
+
+def migrate(connections: Connections) -> list[str]:
+    """Brings the database up to date in one transaction; returns the names of what was applied.
+
+    Raises StartError where the database is newer than this code, and Unavailable
+    where it cannot be written.
+    """
+    migrations = read_migrations()
+    return connections.write(_apply_missing, migrations)
+
+
+def read_migrations() -> list[Migration]:
+    """Returns all migrations by version: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[2]
+    folders = (package / "migrations" / "sqlite", package.parent / "migrations" / "sqlite")
+    folder = next(path for path in folders if path.is_dir())
+    return [
+        Migration(int(path.name[:4]), path.stem, path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    ]
+
+
+def _apply_missing(connection: sqlite3.Connection, rows: list[list[Migration]]) -> list[list[str]]:
+    (migrations,) = rows
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > migrations[-1].version:
+        raise StartError(
+            f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
+            " install a newer scoresvc"
+        )
+    if _is_of_another_program(connection, version):
+        raise StartError("it is the database of another program; name another file")
+    missing = [migration for migration in migrations if migration.version > version]
+    for migration in missing:
+        for statement in split_statements(migration.sql):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {migration.version}")
+    return [[migration.name for migration in missing]]
+
+
+def _is_of_another_program(connection: sqlite3.Connection, version: int) -> bool:
+    names = {name for _, name, *_ in connection.execute("PRAGMA table_list") if not name.startswith("sqlite_")}
+    return bool(names) if version == 0 else not {"scores", "sessions"} <= names
+
+
+def split_statements(sql: str) -> Iterator[str]:
+    """Yields the statements of a file; a trigger stays whole."""
+    statement = ""
+    *pieces, rest = sql.split(";")
+    for piece in pieces:
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if (statement + rest).strip():
+        yield statement + rest

@@ -1,0 +1,92 @@
+"""Scores: the best of each user on each level."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from scoresvc.scores import PostResult
+from scoresvc.storage.sqlite.boards import read_position
+from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from scoresvc.storage.sqlite.transactions import SingleStatement
+from scoresvc.storage.sqlite.versions import LevelVersions
+from scoresvc.storage.write import Write
+
+Post = tuple[int, int, int]  # level, user, score
+
+
+class Scores:
+    """Stores posts. `clock` returns Unix seconds. Methods raise Unavailable where the database takes no more.
+
+    Who reaches a score later comes later on the board, even where the clock stands still or jumps back.
+    """
+
+    def __init__(self, connections: Connections, versions: LevelVersions, clock: Callable[[], float]) -> None:
+        self._connections = connections
+        self._versions = versions
+        self._clock = clock
+        self._store_posts = SingleStatement(self._store)
+        self._latest = 0  # Unix microseconds; rises with every post, whatever the clock does
+
+    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
+        """Stores `score` where it is the user's best on the level; it is on disk when the write is done."""
+
+        def announce(may_have_changed: bool) -> None:
+            if may_have_changed:
+                self._versions.advance(level_id)
+
+        return self._connections.begin(self._store_posts, (level_id, user_id, score), announce)
+
+    def _store(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
+        """Returns for each whether it may have changed the level.
+
+        One statement for all: Python's lock is given up once, not once a post. The statement reads
+        before it writes, so `key`, the place in the batch, is what orders equal posts.
+        """
+        now = max(int(self._clock() * 1_000_000), self._latest)
+        self._latest = now + len(posts)
+        changed = connection.execute(
+            """
+            INSERT INTO scores (level_id, user_id, score, reached_at)
+            SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+                   key + max(:now, (SELECT coalesce(max(reached_at) + 1, 0)
+                                      FROM scores
+                                     WHERE level_id = json_extract(value, '$[0]')
+                                       AND score = json_extract(value, '$[2]')))
+              FROM json_each(:posts)
+             WHERE true
+            ON CONFLICT (level_id, user_id)
+              DO UPDATE SET score = excluded.score,
+                            reached_at = excluded.reached_at
+                      WHERE excluded.score > scores.score
+            """,
+            {"posts": json.dumps(posts), "now": now},
+        ).rowcount
+        return [changed > 0] * len(posts)
+
+    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
+        """As `post`; the result says what the post changed."""
+
+        def announce(result: PostResult) -> PostResult:
+            if result.improved:
+                self._versions.advance(level_id)
+            return result
+
+        return self._connections.begin(self._store_and_rank, (level_id, user_id, score), announce)
+
+    def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[PostResult]:
+        return [self._store_one_and_rank(connection, post) for post in posts]
+
+    def _store_one_and_rank(self, connection: sqlite3.Connection, post: Post) -> PostResult:
+        level_id, user_id, score = post
+        before = read_position(connection, level_id, user_id)
+        previous = before.score if before else None
+        improved = previous is None or score > previous
+        if improved:
+            self._store(connection, [post])
+        best = score if previous is None else max(score, previous)
+        return PostResult(
+            improved, best, previous, rank_of(connection, level_id, best), players_of(connection, level_id)
+        )

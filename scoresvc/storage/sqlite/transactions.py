@@ -1,0 +1,153 @@
+"""Commits a batch of writes in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from scoresvc.errors import Unavailable
+from scoresvc.storage.sqlite.library import fsync_failed, is_busy, is_fault, sqlite3
+from scoresvc.storage.write import Write
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+# Makes a change for each of the rows, returns one result for each. May be called again after a rollback.
+Change = Callable[[sqlite3.Connection, list[R]], Iterable[T]]
+Batch = list[Write[Any]]
+
+log = logging.getLogger("scoresvc.database")
+
+
+@dataclass(frozen=True)
+class SingleStatement(Generic[R, T]):
+    """A change of one SQL statement, which is atomic by itself.
+
+    It needs no BEGIN and no COMMIT, each of which would give up the interpreter's lock and wait for it again.
+    """
+
+    change: Change[R, T]
+
+    def __call__(self, connection: sqlite3.Connection, rows: list[R]) -> Iterable[T]:
+        return self.change(connection, rows)
+
+
+class Transactions:
+    """The transactions of the one writing connection; for the writer's thread alone.
+
+    A change that fails fails alone, a commit that fails fails its whole batch. `is_in_place` returns whether the
+    file of the database is still where it was opened.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, is_in_place: Callable[[], bool]) -> None:
+        self._connection = connection
+        self._is_in_place = is_in_place
+        self._fault = ""
+        self.is_locked_out = False  # whether another program held the database at the last attempt
+
+    def commit(self, batch: Batch) -> None:
+        """Makes the changes of a batch, commits, then finishes each write, and empties `batch`.
+
+        Where another program holds the database, nothing is done, and what is not finished stays in
+        `batch`. Raises DatabaseError after a failed fsync and FileNotFoundError where the file is no
+        longer in its place: nobody knows then what is on disk, and this object is not to be used again.
+        """
+        try:
+            self._make_changes(batch)
+        except Exception as error:
+            if not self._is_locked_out_by(error):
+                self._run_separately(batch, error)
+            return
+        self.is_locked_out = False
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            self._roll_back()
+            self._fail_unavailable(batch, error)
+            return
+        self._log_fault("")
+        if not self._is_in_place():
+            raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
+        # All results before any callback: who learns of one write may ask for what another has changed.
+        for write in batch:
+            write.succeed()
+        for write in batch:
+            write.finish()
+        batch.clear()
+
+    def _make_changes(self, batch: Batch) -> None:
+        changes = _by_change(batch)
+        if len(changes) > 1 or not isinstance(batch[0].change, SingleStatement):
+            self._connection.execute("BEGIN IMMEDIATE")
+        for change, writes in changes.items():
+            outputs = change(self._connection, [write.row for write in writes])
+            for write, output in zip(writes, outputs, strict=True):
+                write.output = output
+
+    def _is_locked_out_by(self, error: Exception) -> bool:
+        """Returns whether another program holds the database, so that nothing was done yet."""
+        if self._connection.in_transaction or not is_busy(error):
+            return False
+        self.is_locked_out = True
+        self._log_fault(str(error))
+        return True
+
+    def _run_separately(self, batch: Batch, error: Exception) -> None:
+        """After a change failed: fails it, and runs the others again where the database is healthy."""
+        is_healthy = self._roll_back() or not is_fault(error)
+        if len(batch) == 1 or not is_healthy:
+            self._fail(batch, error)
+            return
+        while batch:
+            alone = batch[:1]
+            self.commit(alone)
+            if alone:  # another program came in between: this one waits with the rest
+                return
+            del batch[0]
+
+    def _roll_back(self) -> bool:
+        """Returns False where SQLite had rolled back already, as it does after most faults of the disk."""
+        if not self._connection.in_transaction:
+            return False
+        self._connection.execute("ROLLBACK")
+        return True
+
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        if is_fault(error):
+            self._fail_unavailable(batch, error)
+            return
+        for write in batch:
+            write.fail(error)
+        batch.clear()
+
+    def _fail_unavailable(self, batch: Batch, error: Exception) -> None:
+        if fsync_failed(error):
+            raise error
+        self._log_fault(str(error))
+        for write in batch:
+            write.fail(Unavailable())
+        batch.clear()
+
+    def _log_fault(self, fault: str) -> None:
+        """Logs once that writing fails, and once that it works again."""
+        if fault == self._fault:
+            return
+        self._fault = fault
+        if fault:
+            log.error("cannot write: %s", fault)
+        else:
+            log.warning("can write again")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:
+    """The writes of one batch came at the same time: their changes may be made in any order."""
+    writes: dict[Change[Any, Any], Batch] = {}
+    for write in batch:
+        writes.setdefault(write.change, []).append(write)
+    return writes

@@ -1,0 +1,1 @@
+"""The API, or any WSGI application, as JSON over TCP."""

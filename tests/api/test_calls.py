@@ -1,0 +1,152 @@
+"""What holds for every call of the table, by nobody's remembering."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from webtest import TestApp
+
+from scoresvc.api.calls import CALLS, Call
+from scoresvc.api.formats import write_json
+from scoresvc.api.parameters import BodyParameter, PathParameter, QueryParameter, SessionKeyParameter
+from scoresvc.errors import Refusal
+from scoresvc.limits import UINT31_MAX
+from scoresvc.storage import Store
+
+JSON = {"Accept": "application/json"}
+WRONG = {"integer": ["-1", "x", "", "1.0", str(UINT31_MAX + 1)], "array": ["", "x", "1,,2"], "string": ["x"]}
+
+with_body = [call for call in CALLS if any(isinstance(each, BodyParameter) for each in call.takes)]
+with_key = [call for call in CALLS if any(isinstance(each, SessionKeyParameter) for each in call.takes)]
+query_parameters = [
+    (call, parameter) for call in CALLS for parameter in call.takes if isinstance(parameter, QueryParameter)
+]
+path_parameters = [(call, each) for call in CALLS for each in call.takes if isinstance(each, PathParameter)]
+
+
+def name_of(value: object) -> str:
+    return getattr(value, "path", None) or getattr(value, "name", None) or ""
+
+
+@pytest.fixture(autouse=True)
+def _score(store: Store) -> None:
+    store.scores.post(2, 2, 1500).result()
+
+
+def good_path(call: Call, **others: str) -> str:
+    """The path of a call with the number 2 everywhere but in `others`."""
+    return re.sub("<(.*?)>", lambda name: others.get(name[1], "2"), call.path)
+
+
+def send(app: TestApp, call: Call, path: str = "", key: str = "", **options: object) -> object:
+    """A request that is right unless `path` or `options` say otherwise."""
+    query = f"?sessionkey={key}" if call in with_key and key else ""
+    arguments = {"method": call.method, "body": b"1500" if call in with_body else b"", "expect_errors": True, **options}
+    return app.request((path or good_path(call)) + query, **arguments)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_call_answers_in_both_forms(app: TestApp, key: str, call: Call) -> None:
+    plain, json = send(app, call, key=key), send(app, call, key=key, headers=JSON)
+
+    assert (plain.status_int, json.status_int) == (200, 200)
+    assert plain.headers["Content-Type"] == call.text.content_type
+    assert json.headers["Content-Type"] == (call.text.content_type if call.gives is str else "application/json")
+    if call.gives is not str:
+        assert list(json.json) == [field.encode_name for field in msgspec.structs.fields(call.gives)]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_parameter_that_is_unknown_is_refused(app: TestApp, key: str, call: Call) -> None:
+    response = send(app, call, good_path(call) + "?nosuch=1", headers=JSON)
+
+    assert (response.status_int, response.json["error"]["code"]) == (400, "unknown_parameter")
+
+
+@pytest.mark.parametrize(("call", "parameter"), query_parameters, ids=name_of)
+def test_a_parameter_that_is_repeated_is_refused(app: TestApp, call: Call, parameter: QueryParameter) -> None:
+    response = send(app, call, f"{good_path(call)}?{parameter.name}=1&{parameter.name}=1", headers=JSON)
+
+    assert (response.status_int, response.json["error"]["code"]) == (400, "repeated_parameter")
+
+
+@pytest.mark.parametrize(("call", "parameter"), query_parameters, ids=name_of)
+def test_a_parameter_that_is_wrong_is_refused_by_one_of_its_refusals(
+    app: TestApp, call: Call, parameter: QueryParameter
+) -> None:
+    codes = {refusal.code for refusal in parameter.refuses}
+
+    for text in WRONG[parameter.kind.schema["type"]]:
+        response = send(app, call, f"{good_path(call)}?{parameter.name}={text}", headers=JSON)
+
+        assert response.status_int == 400
+        assert response.json["error"]["code"] in codes
+
+
+@pytest.mark.parametrize(("call", "parameter"), query_parameters, ids=name_of)
+def test_parameters_that_exclude_each_other_are_refused(app: TestApp, call: Call, parameter: QueryParameter) -> None:
+    for other in parameter.excludes:
+        response = send(app, call, f"{good_path(call)}?{parameter.name}=1&{other}=1", headers=JSON)
+
+        assert (response.status_int, response.json["error"]["code"]) == (400, "conflicting_parameters")
+
+
+@pytest.mark.parametrize(("call", "parameter"), path_parameters, ids=name_of)
+def test_a_number_in_a_path_that_is_too_large_is_refused_by_name(
+    app: TestApp, call: Call, parameter: PathParameter
+) -> None:
+    response = send(app, call, good_path(call, **{parameter.name: str(UINT31_MAX + 1)}))
+
+    assert response.status_int == 400
+    assert parameter.name in response.text
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_another_method_is_refused_with_those_that_are_right(app: TestApp, call: Call) -> None:
+    allowed = {"GET": "GET, HEAD" if call.is_safe else "GET"}.get(call.method, call.method)
+
+    for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"} - set(allowed.split(", ")):
+        response = app.request(good_path(call), method=method, expect_errors=True)
+
+        assert (response.status_int, response.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.is_safe], ids=name_of)
+def test_head_answers_like_get_without_the_body(app: TestApp, call: Call) -> None:
+    got, head = app.get(good_path(call)), app.head(good_path(call))
+
+    assert (head.headers, head.body) == (got.headers, b"")
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_path_may_end_in_one_slash_and_be_written_in_other_ways(app: TestApp, key: str, call: Call) -> None:
+    for path in (good_path(call).rstrip("/") + "/", *(each.replace("<userid>", "2") for each in call.other_paths)):
+        response = send(app, call, path.replace("#", "%23"), key)
+
+        assert response.status_int == 200
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_path_that_is_unknown_is_told_of_the_call(app: TestApp, call: Call) -> None:
+    assert call.path in app.get("/nothing", status=404).text
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.refuses], ids=name_of)
+def test_a_call_gives_the_refusals_that_it_declares(app: TestApp, call: Call) -> None:
+    response = send(app, call, good_path(call, userid="9"), headers=JSON)
+
+    assert response.json["error"]["code"] in {refusal.code for refusal in call.refuses}
+
+
+def test_what_has_no_form_in_json_is_a_bug() -> None:
+    with pytest.raises(TypeError, match="no form in JSON"):
+        write_json(object())
+
+
+def test_every_refusal_has_its_own_code_word_and_a_status_line() -> None:
+    refusals = Refusal.__subclasses__()
+
+    assert len({refusal.code for refusal in refusals}) == len(refusals)
+    assert all(re.fullmatch("[45][0-9]{2} [A-Z].*", refusal.status) for refusal in refusals)

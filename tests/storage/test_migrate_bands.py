@@ -1,0 +1,127 @@
+"""The migration to bands: of databases of both older versions, and killed at any moment of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoresvc.storage.sqlite import migrate as module
+from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.migrate import Migration, migrate, read_migrations, split_statements
+from scoresvc.storage.sqlite.ranks import faults, rank_of, rebuild
+
+PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
+
+
+def make(path: Path, version: int) -> None:
+    """Makes a database of an older version, with scores."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN")
+        for migration in read_migrations()[:version]:
+            for statement in split_statements(migration.sql):
+                connection.execute(statement)
+        scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
+        scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
+        connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", scores)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
+
+
+def read(path: Path, *queries: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [connection.execute(query).fetchall() for query in queries]
+
+
+def migrate_at(path: Path) -> list[str]:
+    with closing(Connections(path)) as database:
+        return migrate(database)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "scores.sqlite3"
+    make(path, version)
+    counts = "SELECT * FROM bands", "SELECT * FROM levels"
+
+    migrate_at(path)
+
+    migrated = read(path, *counts)
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(faults(connection)) == []
+        assert rank_of(connection, 1, 500_000) == 1 + sum(
+            user * 618_033_989 % 1_000_000 > 500_000 for user in range(PLAYERS)
+        )
+        rebuild(connection)
+        connection.commit()
+    assert read(path, *counts) == migrated
+    assert len(migrated[1]) == 50
+
+
+def test_nothing_of_the_blocks_and_groups_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "scores.sqlite3"
+    make(path, 2)
+
+    migrate_at(path)
+
+    ((names, indexes),) = read(
+        path,
+        """
+        SELECT count(*) FILTER (WHERE sql LIKE '%rank_blocks%' OR sql LIKE '%rank_groups%'),
+               count(*) FILTER (WHERE name IN ('scores_by_rank', 'scores_by_user', 'cursor_key'))
+          FROM sqlite_schema
+        """,
+    )[0]
+    assert (names, indexes) == (0, 3)
+
+
+def _migrate_until_killed(path: Path, statement: int, steps: int) -> None:
+    """Is killed in that statement of the migration to bands, after so many steps of SQLite's virtual machine."""
+    bands = read_migrations()[2]
+
+    def change(connection: sqlite3.Connection, rows: list[list[Migration]]) -> list[list[str]]:
+        def split(sql: str) -> Iterator[str]:
+            for number, each in enumerate(split_statements(sql)):
+                if (sql, number) == (bands.sql, statement):
+                    connection.set_progress_handler(lambda: os.kill(os.getpid(), signal.SIGKILL), steps)
+                yield each
+
+        module.split_statements = split
+        return module._apply_missing(connection, rows)
+
+    with closing(Connections(path)) as database:
+        database.write(change, read_migrations())
+
+
+@pytest.mark.parametrize(("statement", "steps"), [(0, 1), (6, 1), (10, 1), (10, 100_000), (11, 1), (16, 1)])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_migration_that_is_killed_leaves_the_old_database_and_is_made_by_the_next_start(
+    tmp_path: Path, version: int, statement: int, steps: int
+) -> None:
+    path = tmp_path / "scores.sqlite3"
+    make(path, version)
+    whole = (
+        "PRAGMA user_version",
+        "PRAGMA integrity_check",
+        "SELECT type, name, sql FROM sqlite_schema",
+        "SELECT * FROM scores",
+    )
+    before = read(path, *whole)
+
+    process = multiprocessing.get_context("spawn").Process(target=_migrate_until_killed, args=(path, statement, steps))
+    process.start()
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL
+    assert read(path, *whole) == before
+    assert migrate_at(path) == [migration.name for migration in read_migrations()[version:]]
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(faults(connection)) == []
