@@ -24,6 +24,6 @@ def _make_app() -> Any:
     from scoresvc.errors import StartError
 
     try:
-        return service.make_app(config.load())
+        return service.LazyApplication(config.load())
     except StartError as error:
         raise SystemExit(f"scoresvc: {error}") from None

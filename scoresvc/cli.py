@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,12 +18,12 @@ from scoresvc import config, storage
 from scoresvc.config import Config, Setting
 from scoresvc.errors import StartError
 from scoresvc.log import start_logging, stop_logging
-from scoresvc.serve.granian import serve_with_granian
 from scoresvc.serve.listeners import address_of, listen, raise_open_files_limit
+from scoresvc.serve.loop import run_until_signal
 from scoresvc.serve.processes import serve_in_processes
-from scoresvc.serve.waitress import serve_http_and_tcp, serve_tcp
-from scoresvc.service import make_app, open_service
-from scoresvc.tcp import gateway
+from scoresvc.serve.servers import Listeners, start_gateway, start_service
+from scoresvc.service import LazyApplication
+from scoresvc.storage import MessageStream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -43,43 +44,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_serve(settings: Config, options: argparse.Namespace) -> int:
     """HTTP, with JSON over TCP where it is enabled."""
-    processes = settings.server.processes
-    storage.refuse_unsupported_processes(settings)
     raise_open_files_limit()
     http = listen(settings.server.host, settings.server.port)
-    http_port = http.getsockname()[1]
-    tcp = listen(settings.tcp.host, settings.tcp.port) if settings.tcp.enabled else None
-    _try_start(settings)
-    addresses = f"http://{address_of(http)}" + (f" and tcp://{address_of(tcp)}" if tcp else "")
-    announce = partial(_announce, settings, addresses)
+    tcp = listen(settings.tcp.host, settings.tcp.port) if settings.tcp.enabled else []
+    announce = partial(_announce, settings, http, tcp)
 
-    if settings.server.server == "granian":
-        http.close()
-        serve_with_granian(settings, http_port, tcp, partial(open_service, settings), announce)
+    def serve_one(number: int, stream: MessageStream | None) -> None:
+        start_logging(settings.log, f"{number}" if number > 1 else "")
+        run_until_signal(
+            partial(start_service, settings, Listeners(http, tcp), stream), _nothing if stream else announce
+        )
+        stop_logging()
+
+    if settings.server.processes == 1:
+        serve_one(1, None)
         return 0
-
-    def serve_one(number: int) -> None:
-        api, close = open_service(settings, number)
-        serve_http_and_tcp(api, http, tcp, settings, announce if processes == 1 else lambda: None)
-        close()
-
-    if processes == 1:
-        serve_one(1)
-        return 0
-    return 0 if serve_in_processes(processes, serve_one, announce) else 1
+    return 0 if serve_in_processes(settings.server.processes, partial(_write, settings), serve_one, announce) else 1
 
 
-def _try_start(settings: Config) -> None:
-    """Opens the log and the database once before there are processes: what cannot start says so here."""
-    start_logging(settings.log)
-    storage.open_store(settings).close()
+def _write(settings: Config, streams: list[MessageStream], announce: Callable[[], None]) -> int:
+    """Is the process that writes."""
+    start_logging(settings.log, "writer")
+    status = storage.run_writer(settings, streams, announce)
     stop_logging()
+    return status
 
 
-def _announce(settings: Config, addresses: str) -> None:
+def _nothing() -> None:
+    """Is for a process whose parent announces it."""
+
+
+def _announce(settings: Config, http: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> None:
+    addresses = [f"http://{address_of(each)}" for each in http] + [f"tcp://{address_of(each)}" for each in tcp]
     processes = settings.server.processes
     print(
-        f"scoresvc {version('scoresvc')} serves {addresses} from {settings.database.path.absolute()},"
+        f"scoresvc {version('scoresvc')} serves {' and '.join(addresses)} from {settings.database.path.absolute()},"
         f" {storage.ENGINE}, {processes} process{'es' if processes > 1 else ''}",
         file=sys.stderr,
         flush=True,
@@ -119,9 +118,11 @@ def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
     raise_open_files_limit()
     tcp = listen(settings.tcp.host, settings.tcp.port)
     sys.path.insert(0, os.getcwd())
-    application = make_app(settings) if options.application == "scoresvc:app" else _load(options.application)
-    line = f"scoresvc serves {options.application} on tcp://{address_of(tcp)}"
-    serve_tcp(gateway.make_answer(application, tcp), tcp, settings, partial(print, line, file=sys.stderr, flush=True))
+    application = LazyApplication(settings) if options.application == "scoresvc:app" else _load(options.application)
+    line = f"scoresvc serves {options.application} on " + " and ".join(f"tcp://{address_of(each)}" for each in tcp)
+    run_until_signal(
+        partial(start_gateway, application, settings, tcp), partial(print, line, file=sys.stderr, flush=True)
+    )
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from scoresvc.errors import StartError
+from scoresvc.limits import CONNECTIONS_MAX
 
 
 class OptionKind(Protocol):
@@ -117,23 +118,23 @@ class ServerOptions:
     threads: int = _option(
         8,
         Whole(1, 256),
-        "Threads that answer requests, in each process. On granian an event loop answers what is quickly done, the"
-        " threads what reads more.",
+        "Threads that answer, in each process, the requests for much at once; an event loop answers all others.",
         "--threads",
     )
     processes: int = _option(
         1,
         Whole(1, 64),
-        "Processes that share the ports. More than one needs the extra scoresvc[sqlite], unless the system's SQLite is"
-        " new enough; otherwise the start is refused.",
+        "Processes that share the ports; with more than one, a process of its own writes for them all.",
         "--processes",
     )
-    server: str = _option(
-        "waitress",
-        OneOf(("waitress", "granian")),
-        "What speaks HTTP in `scoresvc serve`. waitress: comes with scoresvc. granian: several times as fast, from the"
-        " extra scoresvc[fast].",
-        "--server",
+    connections_max: int = _option(
+        CONNECTIONS_MAX, Whole(1, 1_000_000), "Connections at once, in each process; one more gets a 503."
+    )
+    connections_per_address: int = _option(
+        0,
+        Whole(0, 1_000_000),
+        "Connections of one address at once, in each process; 0: any number. To be left at 0 behind a proxy, whose"
+        " address all players have.",
     )
 
 
@@ -168,7 +169,10 @@ class TcpOptions:
     port: int = _option(12000, Whole(0, 65535), "TCP port of JSON over TCP; 0 takes a free one.", "--tcp-port")
     frame_bytes_max: int = _option(65536, Whole(64, 2**24, "bytes"), "The longest request.")
     timeout: int = _option(10, Whole(1, 3600, "seconds"), "How long a request may take to arrive in all.")
-    connections_max: int = _option(500, Whole(1, 100_000), "Connections at once; one more gets a 503.")
+    connections_max: int = _option(500, Whole(1, 100_000), "Connections at once, in each process; one more gets a 503.")
+    connections_per_address: int = _option(
+        0, Whole(0, 100_000), "Connections of one address at once, in each process; 0: any number."
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ BODY_BYTES_MAX = 1024
 COUNT_MAX = 1000  # entries in one answer
 COUNT_DEFAULT = 15
 
-HEADER_BYTES_MAX = 16384
+HEADER_BYTES_MAX = 16384  # request line and header of one HTTP request, the empty line included
+HEADER_FIELDS_MAX = 100
+CHUNKED_BYTES_MAX = 16384  # a chunked body as it is sent: sizes, extensions and trailers included
+DRAIN_BYTES_MAX = 65536  # read and dropped of a connection that is being closed
+CONNECTIONS_MAX = 10_000
 REQUEST_TIMEOUT = 10.0  # seconds for a request to arrive whole, however slow the client
+ANSWER_TIMEOUT = 10.0  # seconds for a client to read what it was answered
+IDLE_TIMEOUT = 60.0  # seconds between an answer and the next request of a connection
+LINGER_TIMEOUT = 1.0  # seconds for a client to close after us
+SWEEP_INTERVAL = 1.0  # seconds between two looks at the deadlines of all connections
 SHUTDOWN_GRACE = 2.5  # seconds for the requests in flight when the service shuts down
+DESCRIPTORS_RESERVED = 64  # of the process, for all that is no connection: the database, the log, the loop
 OPEN_FILES_MAX = 65536  # a connection is one

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import math
+import os
+import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from scoresvc import config
@@ -15,6 +19,7 @@ from scoresvc.times import format_time
 
 FILE_BYTES_MAX = 10 * 2**20  # then a new file begins
 FILES_KEPT = 5  # besides the one that is written to
+FAILURE_INTERVAL = 60.0  # seconds between two complaints about a log that cannot be written
 FLUSH_INTERVAL = 0.05  # seconds that a line may wait; one of level error waits for nothing
 
 access_log = logging.getLogger("scoresvc.access")
@@ -23,8 +28,9 @@ _access_handlers: list[BatchingHandler] = []  # the handler, where the access lo
 LOGGERS = (logging.getLogger("scoresvc"), logging.getLogger("waitress"))
 
 
-# Of one call: when it was answered, in Unix seconds; method and path; status; seconds that it took.
-AccessRecord = tuple[float, str, str, float]
+# Of one call: when it was answered, in Unix seconds; the address of the client; the number of the request since the
+# process began, which its traceback has, too; method and path; the status line; seconds that it took.
+AccessRecord = tuple[float, str, int, str, str, float]
 
 
 class BatchingHandler(logging.Handler):
@@ -56,14 +62,20 @@ class BatchingHandler(logging.Handler):
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if lines:
-                text = "\n".join([line if isinstance(line, str) else _format_access(*line) for line in lines])
+                text = "\n".join([line if isinstance(line, str) else _format_access(line) for line in lines])
                 self._target.handle(logging.makeLogRecord({"msg": text}))
+
+    def reopen(self) -> None:
+        with self._writing:
+            if isinstance(self._target, LogFile):
+                self._target.reopen()
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
         self.flush()
-        self._target.close()
+        with suppress(OSError):  # what a full disk does not take has been complained of
+            self._target.close()
         super().close()
 
     def _flush_periodically(self) -> None:
@@ -79,26 +91,66 @@ class LineFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def log_access(call: str, status: str, seconds: float) -> None:
-    """Logs a call at level info, past `logging`, which does more than such a line needs.
+def log_access(address: str, number: int, call: str, status: str, seconds: float) -> None:
+    """Logs a call at level info, past `logging`, which does more than such a line needs; see AccessRecord.
 
-    `status` is as in "200 OK". Where the log is not ours, `logging` gets the line.
+    Where the log is not ours, `logging` gets the line.
     """
+    record = time.time(), address, number, call, status, seconds
     for handler in _access_handlers:
-        handler.add_access((time.time(), call, status, seconds))
+        handler.add_access(record)
         return
-    access_log.info("%s %s %.1f", call, status[:3], seconds * 1000)
+    access_log.info(_describe(*record))
 
 
-def _format_access(now: float, call: str, status: str, seconds: float) -> str:
-    return f"{format_time(int(now * 1_000_000))} INFO scoresvc.access: {call} {status[:3]} {seconds * 1000:.1f}"
+def _format_access(record: AccessRecord) -> str:
+    return f"{format_time(int(record[0] * 1_000_000))} INFO scoresvc.access: {_describe(*record)}"
 
 
-def start_logging(options: config.LogOptions, process: int = 1) -> None:
+def _describe(answered_at: float, address: str, number: int, call: str, status: str, seconds: float) -> str:
+    return f"{address or '-'} {number} {call} {status[:3]} {seconds * 1000:.1f}"
+
+
+class LogFile(logging.handlers.RotatingFileHandler):
+    """A log file that rotates by itself; when it is moved or deleted, a new one begins in its place."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8")
+        self._failed_at = -math.inf  # of time.monotonic, in seconds
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._is_in_place():
+            self.reopen()
+        super().emit(record)
+
+    def reopen(self) -> None:
+        """Begins the file again where something else has moved it."""
+        with suppress(OSError):  # else the present one goes on
+            self.stream, stream = self._open(), self.stream
+            if stream:
+                stream.close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Says once in a while on standard error that lines are lost, on a full disk, say."""
+        now = time.monotonic()
+        if now - self._failed_at > FAILURE_INTERVAL:
+            self._failed_at = now
+            print(f"scoresvc: cannot write the log {self.baseFilename}: {sys.exc_info()[1]}", file=sys.stderr)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self.stream is not None and os.path.samestat(
+                os.stat(self.baseFilename), os.fstat(self.stream.fileno())
+            )
+        except OSError:
+            return False
+
+
+def start_logging(options: config.LogOptions, process: str = "") -> None:
     """Sends what this package and waitress log to `options.file`, or to standard error.
 
-    Several processes cannot rotate one file: from the second on, each writes its own,
-    `scores.2.log` beside `scores.log`. Raises StartError where the file cannot be written.
+    Several processes cannot rotate one file: those with a name write their own, `scores.2.log` beside
+    `scores.log`. Raises StartError where the file cannot be written.
     """
     stop_logging()
     handler = BatchingHandler(_open(options.file, process))
@@ -122,14 +174,19 @@ def stop_logging() -> None:
         handler.close()
 
 
-def _open(path: Path | None, process: int) -> logging.Handler:
+def reopen_log() -> None:
+    """Begins the file of the log again, for programs that have moved it."""
+    for handler in {handler for logger in LOGGERS for handler in logger.handlers}:
+        if isinstance(handler, BatchingHandler):
+            handler.reopen()
+
+
+def _open(path: Path | None, process: str) -> logging.Handler:
     if path is None:
         return logging.StreamHandler()
-    if process > 1:
+    if process:
         path = path.with_name(f"{path.stem}.{process}{path.suffix}")
     try:
-        return logging.handlers.RotatingFileHandler(
-            path, maxBytes=FILE_BYTES_MAX, backupCount=FILES_KEPT, encoding="utf-8"
-        )
+        return LogFile(path)
     except OSError as error:
         raise StartError(f"cannot write the log {path}: {error.strerror}") from None

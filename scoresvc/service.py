@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
-import sys
-from collections.abc import Callable
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from scoresvc.api.dispatch import Api
+from scoresvc import storage
+from scoresvc.api.dispatch import Api, refuse
 from scoresvc.config import Config
-from scoresvc.http.wsgi import Application
+from scoresvc.errors import StartError, Unavailable
+from scoresvc.http.wsgi import Application, Environ, request_of, respond
 from scoresvc.log import start_logging, stop_logging
-from scoresvc.storage import open_store
+from scoresvc.storage import MessageStream
 
-# Seconds that a thread waits for the interpreter's lock before it asks for it. The loop of waitress spins while a
-# thread sends: with Python's own 5 ms that thread waits as long to go on. Our loop in serve/waitress.py does not spin.
-SWITCH_INTERVAL = 0.000005
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+log = logging.getLogger("scoresvc")
 
 
-def open_service(config: Config, process: int = 1) -> tuple[Api, Callable[[], None]]:
-    """Returns the service with the function that closes it; `process` is its number, from 1. Raises StartError."""
-    start_logging(config.log, process)
-    store = open_store(config)
+def open_service(config: Config, stream: MessageStream | None = None) -> tuple[Api, Callable[[], None]]:
+    """Returns the service with the function that closes it. Raises StartError.
 
-    def close() -> None:
-        store.close()
+    `stream` leads to the writer where that is another process; then the service is for the running event loop.
+    """
+    if stream is None:
+        store = storage.open_store(config)
+    else:
+        store = storage.open_remote_store(config, stream, asyncio.get_running_loop())
+    return Api(store), store.close
+
+
+class LazyApplication:
+    """The service for any WSGI server, also one that forks after it has loaded its application.
+
+    No thread and no connection with the database survives a fork. So the database is opened and closed here, which
+    migrates it and raises StartError in time, and is opened again at the first request, in the process that answers it.
+    """
+
+    def __init__(self, config: Config) -> None:
+        _, close = open_service(config)
+        close()
+        self._config = config
+        self._application: Application | None = None
+        self._opening = threading.Lock()
+        self._abandoned: list[Application] = []
+        os.register_at_fork(after_in_child=self._abandon)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            application = self._application or self._open()
+        except StartError as error:  # another process has the database, say
+            log.error("cannot start: %s", error)
+            return respond(refuse(request_of(environ, b""), Unavailable()), start_response)
+        return application(environ, start_response)
+
+    def _open(self) -> Application:
+        with self._opening:
+            if self._application is None:
+                start_logging(self._config.log)
+                api, close = open_service(self._config)
+                atexit.register(_close, os.getpid(), close)
+                self._application = Application(api)
+        return self._application
+
+    def _abandon(self) -> None:
+        """Forgets, in a child, what is open in its parent, without closing it."""
+        self._opening = threading.Lock()
+        if self._application:
+            self._abandoned.append(self._application)
+            self._application = None
+
+
+def _close(pid: int, close: Callable[[], None]) -> None:
+    """Closes what this process has opened, not what a parent had."""
+    if pid == os.getpid():
+        close()
         stop_logging()
-
-    return Api(store), close
-
-
-def make_app(config: Config) -> Application:
-    """Returns the service for a WSGI server, open until the process ends. Raises StartError."""
-    api, close = open_service(config)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    atexit.register(close)
-    return Application(api)

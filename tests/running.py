@@ -43,18 +43,23 @@ class Server:
         command: Sequence[str] = (),
         environ: dict[str, str] | None = None,
         within: Sequence[str] = (),
-        http_server: str = "waitress",
+        processes: int = 1,
+        port: int = 0,
     ) -> None:
         self.folder = folder
         self.database = folder / "scores.sqlite3"
         self._log_path = folder / "log.txt"
         self._logged_before = len(self.log)
-        command = command or (sys.executable, "-m", "scoresvc", "serve", "--port", "0", "--server", http_server)
+        command = command or (sys.executable, "-m", "scoresvc", "serve", "--port", "0", "--processes", str(processes))
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*within, *command, *flags], cwd=folder, stderr=log, stdout=log, env={**os.environ, **(environ or {})}
             )
-        self._wait_for(r"(?:serves|Serving on) .*://[\w.]+:(\d+)")
+        self._port = port
+        if port:
+            self._wait_until_accepting()
+        else:
+            self._wait_for(r"(?:serves|Serving on) .*://[\w.]+:(\d+)")
 
     @property
     def log(self) -> str:
@@ -62,11 +67,24 @@ class Server:
 
     @property
     def port(self) -> int:
-        return int(self._wait_for(r"http://[\w.]+:(\d+)"))
+        return self._port or int(self._wait_for(r"http://[\w.]+:(\d+)"))
 
     @property
     def tcp_port(self) -> int:
         return int(self._wait_for(r"tcp://[\w.]+:(\d+)"))
+
+    def _wait_until_accepting(self) -> None:
+        """For a server of others, which says in its own words that it has started."""
+        until = time.monotonic() + START_WAIT
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self._port), 1).close()
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return
+        self.kill()
+        raise DidNotStart(self.process.returncode, self.log[self._logged_before :])
 
     def _wait_for(self, pattern: str) -> str:
         until = time.monotonic() + START_WAIT

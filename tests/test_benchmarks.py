@@ -34,9 +34,9 @@ REFUSED = "  Non-2xx or 3xx responses: {}\nRequests/sec:"
 BARE = [Load(100.0, 1.0, 5.0, 0), Load(400.0, 1.0, 5.0, 0), Load(200.0, 1.0, 5.0, 0)]
 SERVICE = [Load(50.0, 2.0, 6.0, 0), Load(100.0, 3.0, 8.0, 1), Load(150.0, 4.0, 7.0, 0)]
 RESULTS = Results(
-    http=[Comparison("granian", "read", BARE, SERVICE)],
-    growth=[Growth("granian", "post, large level", {1000: BARE, 10_000: SERVICE})],
-    memory=[Memory("granian", {1000: 40_000_000, 10_000: 43_000_000})],
+    http=[Comparison("waitress-serve", "read", BARE, SERVICE)],
+    growth=[Growth("waitress-serve", "post, large level", {1000: BARE, 10_000: SERVICE})],
+    memory=[Memory("waitress-serve", {1000: 40_000_000, 10_000: 43_000_000})],
     disk=[Disk(1000, 100_000, None), Disk(10_000, 800_000, 2.5)],
     gateway=[Gateway("gateway", [30.0, 40.0], [10.0, 20.0])],
 )
@@ -77,9 +77,9 @@ def test_the_tables_hold_each_measurement_once() -> None:
     lines = write_tables(RESULTS).splitlines()
 
     rows = [line.replace(" ", "") for line in lines if line.startswith("|") and "--" not in line]
-    assert "|read|granian|100(50to150)|200(100to400)|0.50(0.25to0.75)|3.0(2.0to4.0)|8|1|" in rows
-    assert "|post,largelevel|granian|5,000(2,500to10,000)|10,000(6,667to20,000)|2.00(1.33to4.00)|" in rows
-    assert "|granian|40.0|43.0|+3.0|" in rows
+    assert "|read|waitress-serve|100(50to150)|200(100to400)|0.50(0.25to0.75)|3.0(2.0to4.0)|8|1|" in rows
+    assert "|post,largelevel|waitress-serve|5,000(2,500to10,000)|10,000(6,667to20,000)|2.00(1.33to4.00)|" in rows
+    assert "|waitress-serve|40.0|43.0|+3.0|" in rows
     assert "|10,000|800,000|80.0|2|" in rows
     assert "|gateway|35(30to40)|2.50(2.00to3.00)|" in rows
 

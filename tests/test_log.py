@@ -23,18 +23,17 @@ def path(tmp_path: Path) -> Iterator[Path]:
 def test_a_line_has_time_level_logger_and_message(path: Path) -> None:
     log.start_logging(config.LogOptions(file=path))
 
-    log.log_access("GET /", "200 OK", 0.0001)
+    log.log_access("127.0.0.1", 3, "GET /", "200 OK", 0.0001)
     log.stop_logging()
 
-    assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO scoresvc\.access: GET / 200 0\.1\n", path.read_text()
-    )
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO scoresvc\.access: 127\.0\.0\.1 3 GET / 200 0\.1\n"
+    assert re.fullmatch(line, path.read_text())
 
 
 def test_a_line_is_written_soon(path: Path) -> None:
     log.start_logging(config.LogOptions(file=path))
 
-    log.log_access("here", "200 OK", 0.0)
+    log.log_access("127.0.0.1", 3, "here", "200 OK", 0.0)
 
     until = time.monotonic() + 5
     while "here" not in path.read_text():
@@ -57,7 +56,7 @@ def test_below_the_level_nothing_is_logged(path: Path) -> None:
     log.start_logging(config.LogOptions(file=path, level="warning"))
 
     access_log.info("no")
-    log.log_access("no", "200 OK", 0.0)
+    log.log_access("127.0.0.1", 3, "no", "200 OK", 0.0)
     access_log.warning("yes")
     log.stop_logging()
 
@@ -88,3 +87,39 @@ def test_each_further_process_writes_a_file_of_its_own(path: Path) -> None:
 def test_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="cannot write the log"):
         log.start_logging(config.LogOptions(file=tmp_path / "nowhere" / "service.log"))
+
+
+def test_a_file_that_is_moved_is_followed_by_a_new_one(path: Path) -> None:
+    log.start_logging(config.LogOptions(file=path))
+    access_log.error("before")
+
+    path.rename(path.with_suffix(".1"))
+    access_log.error("after")
+
+    assert "before" in path.with_suffix(".1").read_text()
+    assert path.read_text().endswith("after\n")
+
+
+def test_a_log_is_reopened_on_demand(path: Path) -> None:
+    log.start_logging(config.LogOptions(file=path))
+    access_log.error("before")
+
+    path.rename(path.with_suffix(".1"))
+    log.reopen_log()
+
+    assert path.read_text() == ""
+
+
+def test_a_log_on_a_full_disk_complains_once_and_raises_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.start_logging(config.LogOptions(file=Path("/dev/full")))
+    monkeypatch.setattr(log.LogFile, "_is_in_place", lambda file: True)
+
+    for _ in range(100):
+        access_log.error("lost")
+    log.stop_logging()
+
+    said = capsys.readouterr().err
+    assert said.count("cannot write the log") == 1
+    assert "Traceback" not in said

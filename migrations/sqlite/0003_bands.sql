@@ -1,7 +1,7 @@
 -- Ranks without counting every better score. `levels` has how many players a level has. The scores of a level of more
 -- than 4,096 are divided into bands: a row says how many players have a score from `lowest_score` up to the next row of
 -- their level. A rank is one, plus the players of the bands above, plus the players above in the score's own band,
--- counted on the index scores_by_rank; without bands, all are counted there. Triggers keep both tables exact, whoever
+-- counted on the index scores_by_rank; without bands, all are counted there. Triggers keep both tables exact for all that
 -- writes to `scores`; only REPLACE, which deletes without a trigger, escapes them.
 --
 -- Bands split and merge like the blocks of a buddy allocator. The first one is as wide as all scores. A band of more

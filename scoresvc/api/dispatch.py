@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -21,6 +22,8 @@ CALL_LOGGED_MAX = 100  # characters
 HEADERS_CACHED = 1024  # of responses of the same type and length
 
 log = logging.getLogger("scoresvc.api")
+
+_numbers = itertools.count(1)  # of requests
 
 # What is not part of a call's path, or is as long as a key: someone may have put a key there.
 _UNFIT_FOR_LOG = re.compile("[^a-z0-9/ #_.-]|[a-z0-9]{20,}", re.IGNORECASE)
@@ -59,13 +62,19 @@ class Api:
         return route.runs_in_thread(request.query)
 
 
+def refuse(request: Request, error: Refusal) -> Response:
+    """Returns the response to a request that cannot be taken."""
+    return Exchange(request).fail(error)
+
+
 class Exchange:
     """One request on its way to its one response, and to its line in the access log."""
 
-    __slots__ = ("_form", "_headers", "_prefers_json", "_request", "_started")
+    __slots__ = ("_form", "_headers", "_number", "_prefers_json", "_request", "_started")
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._number = next(_numbers)
         self._started = time.perf_counter()
         accept = request.headers.get("accept")
         self._prefers_json = prefers_json(accept) if accept else False
@@ -88,15 +97,16 @@ class Exchange:
     def fail(self, error: Exception) -> Response:
         """The one place where an error becomes a response."""
         if not isinstance(error, Refusal):
-            log.error("a call failed", exc_info=error)
+            log.error("request %d failed", self._number, exc_info=error)
             error = InternalError()
         if self._prefers_json:
             return self._respond(error.status, JSON, error.headers, write_refusal(error))
         return self._respond(error.status, TEXT, error.headers, str(error).encode())
 
     def _respond(self, status: str, content_type: str, headers: Headers, body: bytes) -> Response:
-        method, path = self._request.method, self._request.path
-        log_access(_describe(method, path, status), status, time.perf_counter() - self._started)
+        method, path, address = self._request.method, self._request.path, self._request.remote_address
+        seconds = time.perf_counter() - self._started
+        log_access(address, self._number, _describe(method, path, status), status, seconds)
         return Response(status, _make_headers(content_type, len(body), headers), b"" if method == "HEAD" else body)
 
 

@@ -30,27 +30,30 @@ class Application:
         self._api = api
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        response = self._api(self._read_request(environ))
-        if not isinstance(response, Response):
-            response = response.result()
-        start_response(response.status, list(response.headers))
-        return [response.body]
+        response = self._api(request_of(environ, self._read_body(environ)))
+        return respond(response if isinstance(response, Response) else response.result(), start_response)
 
-    def _read_request(self, environ: Environ) -> Request:
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-        return Request(
-            method,
-            path,
-            environ.get("QUERY_STRING", ""),
-            {name: environ[key] for key, name in HEADERS.items() if key in environ},
-            self._read_body(environ, method, path),
-            environ.get("REMOTE_ADDR", ""),
-        )
-
-    def _read_body(self, environ: Environ, method: str, path: str) -> bytes | Refusal:
+    def _read_body(self, environ: Environ) -> bytes | Refusal:
         if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
             return b""
-        return _read_body(environ) if self._api.reads_body(method, path) else b""
+        is_read = self._api.reads_body(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+        return _read_body(environ) if is_read else b""
+
+
+def request_of(environ: Environ, body: bytes | Refusal) -> Request:
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ.get("PATH_INFO", ""),
+        environ.get("QUERY_STRING", ""),
+        {name: environ[key] for key, name in HEADERS.items() if key in environ},
+        body,
+        environ.get("REMOTE_ADDR", ""),
+    )
+
+
+def respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(response.status, list(response.headers))
+    return [response.body]
 
 
 def _read_body(environ: Environ) -> bytes | Refusal:

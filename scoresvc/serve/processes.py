@@ -1,115 +1,176 @@
-"""Processes that serve together.
+"""Several processes that serve, and the one that writes for them.
 
-Theory of operation. The parent opens the listeners and forks; the children serve, each with its own database
-connections and threads, which do not survive a fork and so must not exist before it. The parent only waits.
-
-- A stop signal to the parent is passed on to the children as SIGTERM. From a fork until the child has its own handlers
-  the stop signals are blocked: the child still has the parent's handler, which would signal the other children.
-- When one child ends by itself, the parent stops the others, so that a supervisor sees one service that failed.
-- The parent may be killed without a chance to signal anybody. Each child then reads the end of a pipe whose writing
-  end only the parent holds, and ends at once: whoever starts the service again needs its ports and its database. A
-  child that kept the writing end open would keep all the others alive.
+Theory of operation: the parent forks the writer and waits until the database is open; then it forks the processes
+that serve, each connected with the writer by a pair of sockets, and closes its own copies. From then on it only
+waits. At SIGTERM it tells those that serve; they finish the requests in flight, end, and their sockets with them; the
+writer ends when all of these are closed, so nothing that was begun is cut off. When any process ends by itself, all
+others are told to end, too, and the status of the service is 1: a supervisor starts it again as a whole. When the
+parent dies, those that serve end at once, and the writer after them.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
+from types import FrameType
 
 from scoresvc.errors import StartError
-from scoresvc.serve.signals import STOP_SIGNALS, call_at_stop_signal
+from scoresvc.storage import MessageStream, make_pair
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ALL_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP)
+
+Pair = tuple[socket.socket, socket.socket]
+RunWriter = Callable[[list[MessageStream], Callable[[], None]], int]
+ServeOne = Callable[[int, MessageStream], None]
 
 
-def serve_in_processes(count: int, serve_one: Callable[[int], None], announce: Callable[[], None]) -> bool:
-    """Runs `serve_one(number)`, number from 1, in `count` forked processes until SIGTERM or SIGINT.
+def serve_in_processes(count: int, run_writer: RunWriter, serve_one: ServeOne, announce: Callable[[], None]) -> bool:
+    """Runs the writer and `serve_one(number, stream)`, number from 1, in `count` processes until SIGTERM or SIGINT.
 
-    `announce` is called when all have started. When one ends by itself, the others are stopped.
-    Returns whether all ended without an error.
+    `run_writer(streams, announce)` returns its exit status. `announce` is called when all run. Returns whether all
+    ended as they should.
     """
+    pairs = [make_pair() for _ in range(count)]
     children = Children()
-    call_at_stop_signal(children.stop)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    for number in range(1, count + 1):
-        children.fork(number, serve_one)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    announce()
+    children.fork_writer(partial(_write, pairs, run_writer, children.is_ready))
+    if children.wait_until_ready():
+        for number in range(1, count + 1):
+            children.fork(partial(_serve, pairs, serve_one, number))
+        announce()
+    _close_all(end for pair in pairs for end in pair)
     return children.wait()
 
 
+def _write(pairs: list[Pair], run_writer: RunWriter, is_ready: Callable[[], None]) -> int:
+    _close_all(serving for serving, _ in pairs)
+    return run_writer([MessageStream(writing) for _, writing in pairs], is_ready)
+
+
+def _serve(pairs: list[Pair], serve_one: ServeOne, number: int) -> int:
+    ours = pairs[number - 1][0]
+    _close_all(end for pair in pairs for end in pair if end is not ours)
+    serve_one(number, MessageStream(ours))
+    return 0
+
+
+def _close_all(sockets: Iterable[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
+
+
 class ParentPipe:
-    """Tells forked processes that their parent has closed it or has died: only the parent holds its writing end."""
+    """A pipe whose writing end only the parent holds: it breaks when the parent dies."""
 
     def __init__(self) -> None:
         self._readable, self._writable = os.pipe()
 
-    def watch(self, when_closed: Callable[[], None]) -> None:
-        """For the child: has `when_closed` called in a thread of its own."""
-        os.close(self._writable)
-        threading.Thread(target=self._wait, args=(when_closed,), name="scoresvc-parent-pipe", daemon=True).start()
-
     def close(self) -> None:
-        """For the parent, once; may be called in a signal handler."""
+        """To be called in every child: only the parent's end counts."""
         os.close(self._writable)
 
-    def _wait(self, when_closed: Callable[[], None]) -> None:
+    def watch(self) -> None:
+        """Lets a child end at once with its parent: the ports are needed by the next one."""
+        threading.Thread(target=self._wait, name="scoresvc-parent", daemon=True).start()
+
+    def _wait(self) -> None:
         os.read(self._readable, 1)
-        when_closed()
-
-
-def end_with_parent() -> None:
-    os._exit(1)
+        os._exit(1)
 
 
 class Children:
-    """Forked processes that end together, also when their parent dies."""
+    """Forked processes. Signals are blocked until `release_signals`, so that no child runs our handlers."""
 
     def __init__(self) -> None:
         self._parent_pipe = ParentPipe()
-        self._pids: set[int] = set()
-        self._stopping = False
+        self._ready, self._says_ready = os.pipe()
+        self._writer = 0
+        self._serving: set[int] = set()
+        self._is_stopping = False
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._pass_on)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ALL_SIGNALS)
 
-    def fork(self, number: int, serve_one: Callable[[int], None]) -> None:
-        """Starts a process; the stop signals must be blocked."""
+    def fork_writer(self, run: Callable[[], int]) -> None:
+        self._writer = os.fork()
+        if not self._writer:
+            self._parent_pipe.close()
+            os.close(self._ready)
+            # It ends when those that serve have ended; a terminal sends its signal to all processes.
+            _run_child(run, dict.fromkeys(STOP_SIGNALS, signal.SIG_IGN))
+
+    def is_ready(self) -> None:
+        """To be called in the writer's process when the database is open."""
+        os.write(self._says_ready, b"\0")
+        os.close(self._says_ready)
+
+    def wait_until_ready(self) -> bool:
+        """Returns whether the writer is; it may have ended instead, with its reason on standard error."""
+        os.close(self._says_ready)
+        return os.read(self._ready, 1) == b"\0"
+
+    def fork(self, run: Callable[[], int]) -> None:
         pid = os.fork()
         if pid:
-            self._pids.add(pid)
+            self._serving.add(pid)
             return
-        status = 1
-        try:
-            for stop_signal in STOP_SIGNALS:
-                signal.signal(stop_signal, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            self._parent_pipe.watch(end_with_parent)
-            serve_one(number)
-            status = 0
-        except StartError as error:
-            print(f"scoresvc: {error}", file=sys.stderr)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
+        self._parent_pipe.close()
+        self._parent_pipe.watch()
+        _run_child(run, dict.fromkeys(STOP_SIGNALS, signal.SIG_DFL))
 
-    def stop(self) -> None:
-        """May be called in a signal handler."""
-        self._stopping = True
-        for pid in tuple(self._pids):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+    def release_signals(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL_SIGNALS)
 
     def wait(self) -> bool:
-        """Waits for the end of all, and stops them where one ends by itself. Returns whether all ended as told."""
-        succeeded = True
-        while self._pids:
+        """Returns when all have ended: whether they did so because they were told to, and without an error."""
+        self.release_signals()
+        ended_well = True
+        while self._serving or self._writer:
             pid, status = os.wait()
-            self._pids.discard(pid)
-            # One that has not set its handlers yet dies of our SIGTERM, which is as good.
-            ended_by_us = self._stopping and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
-            if (status and not ended_by_us) or not self._stopping:
-                succeeded = False
-                self.stop()
-        return succeeded
+            self._serving.discard(pid)
+            if pid == self._writer:
+                self._writer = 0
+            # One that had not yet begun to handle signals dies of ours: that is what we wanted.
+            died_of_ours = self._is_stopping and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
+            if (status and not died_of_ours) or not self._is_stopping:
+                ended_well = False
+                self._stop()
+        return ended_well
+
+    def _stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        self._is_stopping = True
+        self._send(signal.SIGTERM, *self._serving)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self._send(number, self._writer, *self._serving)
+
+    def _send(self, number: int, *pids: int) -> None:
+        for pid in pids:
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+
+def _run_child(run: Callable[[], int], handlers: dict[signal.Signals, signal.Handlers]) -> None:
+    """Runs what a child is for, then ends the process with the status that it returns."""
+    status = 1
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL_SIGNALS)
+        status = run()
+    except StartError as error:
+        print(f"scoresvc: {error}", file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)

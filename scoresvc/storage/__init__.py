@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 from scoresvc.config import Config
-from scoresvc.errors import StartError, Unavailable
+from scoresvc.errors import StartError
 from scoresvc.storage.sqlite import check, migrate
 from scoresvc.storage.sqlite.boards import Boards
-from scoresvc.storage.sqlite.connections import Connections
-from scoresvc.storage.sqlite.library import SQLITE_VERSION, supports_multiple_writers
-from scoresvc.storage.sqlite.scores import Scores
-from scoresvc.storage.sqlite.sessions import Sessions
+from scoresvc.storage.sqlite.connections import Readers, WritingConnection
+from scoresvc.storage.sqlite.library import SQLITE_VERSION
+from scoresvc.storage.sqlite.messages import MessageStream, make_pair
+from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
+from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
+from scoresvc.storage.sqlite.sessions import SessionChanges, SessionPurger, Sessions
+from scoresvc.storage.sqlite.transactions import Begin, Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions
+from scoresvc.storage.sqlite.writer import Writer
+from scoresvc.storage.sqlite.writer_process import WriterProcess
+
+__all__ = ["ENGINE", "MessageStream", "Store", "make_pair", "open_remote_store", "open_store", "run_writer"]
+
+ENGINE = f"SQLite {SQLITE_VERSION}"
 
 
 class Store(NamedTuple):
@@ -27,56 +36,114 @@ class Store(NamedTuple):
     close: Callable[[], None]  # commits what waits and closes the database
 
 
-ENGINE = f"SQLite {SQLITE_VERSION}"
+class Changes(NamedTuple):
+    """All changes of the database."""
+
+    scores: ScoreChanges
+    sessions: SessionChanges
 
 
 def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
-    """Opens the database, brought up to date. `clock` returns Unix seconds. Raises StartError with the reason."""
-    path = config.database.path
-    connections = Connections(path, config.database.durability, config.server.processes)
+    """Opens the database, brought up to date, with its writer in a thread.
+
+    `clock` returns Unix seconds. Raises StartError with the reason.
+    """
+    database = _open_database(config)
+    versions = _open_versions(config)
+    changes = _make_changes(config, versions, clock)
+    writer = Writer(Transactions(database.connection, database.is_in_place))
+    readers = Readers(database.path)
+    purger = SessionPurger(writer.begin, changes.sessions, clock)
+    purger.start()
+
+    def close() -> None:
+        purger.stop()
+        readers.close()
+        writer.stop()
+        purger.join()
+        database.close()  # last: only a writing connection leaves no write-ahead log behind
+        versions.close()
+
+    return _make_store(config, readers, writer.begin, changes, versions, clock, close)
+
+
+def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) -> Store:
+    """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter."""
+    versions = _open_versions(config)
+    readers = Readers(config.database.path.resolve())
+    writer = RemoteWriter(stream, loop)
+
+    def close() -> None:
+        readers.close()
+        writer.close()
+        versions.close()
+
+    changes = _make_changes(config, versions, time.time)
+    return _make_store(config, readers, writer.begin, changes, versions, time.time, close)
+
+
+def run_writer(config: Config, streams: Sequence[MessageStream], announce: Callable[[], None]) -> int:
+    """Is the writer of the processes at the other ends of `streams`, until they have closed them.
+
+    `announce` is called when the database is open and brought up to date. Returns the exit status of the
+    process. Raises StartError with the reason.
+    """
+    database = _open_database(config)
+    versions = _open_versions(config)
+    changes = _make_changes(config, versions, time.time)
+    announce()
+    status = WriterProcess(
+        Transactions(database.connection, database.is_in_place), changes.scores, changes.sessions, streams
+    ).run()
+    if status == 0:
+        database.close()
+    return status
+
+
+def _open_database(config: Config) -> WritingConnection:
+    database = WritingConnection(config.database.path, config.database.durability)
     try:
-        migrate.migrate(connections)
-        return _assemble(connections, config.sessions.lifetime, config.sessions.one_per_user, clock)
-    except Unavailable:  # not closed: a writer that has stopped for good ends the process, and too soon for this line
-        raise StartError(f"cannot write to the database {path}; the line above says why") from None
-    except (StartError, OSError) as error:
-        connections.close()
+        migrate.migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    database.shorten_timeout()
+    return database
+
+
+def _open_versions(config: Config) -> LevelVersions:
+    path = config.database.path.resolve()
+    try:
+        return LevelVersions(path.with_name(f"{path.name}.changes"))
+    except OSError as error:
         raise StartError(f"cannot use the database {path}: {error}") from None
 
 
-def _assemble(connections: Connections, lifetime: int, one_per_user: bool, clock: Callable[[], float]) -> Store:
-    versions = LevelVersions(connections.path.with_name(f"{connections.path.name}.changes"))
-    boards = Boards(connections, versions)
-    scores = Scores(connections, versions, clock)
-    sessions = Sessions(connections, lifetime, one_per_user, clock)
-
-    def close() -> None:
-        sessions.stop_purging()
-        connections.close()
-        sessions.join()
-        versions.close()
-
-    return Store(sessions, scores, boards, close)
+def _make_changes(config: Config, versions: LevelVersions, clock: Callable[[], float]) -> Changes:
+    return Changes(ScoreChanges(versions, clock), SessionChanges(config.sessions.one_per_user))
 
 
-def refuse_unsupported_processes(config: Config) -> None:
-    """Raises StartError where the engine does not support as many processes as are configured."""
-    if config.server.processes > 1 and not supports_multiple_writers():
-        raise StartError(
-            f"[server] processes = {config.server.processes}: {ENGINE} does not support multiple writers;"
-            " set it to 1, or install scoresvc[sqlite]"
-        )
+def _make_store(
+    config: Config,
+    readers: Readers,
+    begin: Begin,
+    changes: Changes,
+    versions: LevelVersions,
+    clock: Callable[[], float],
+    close: Callable[[], None],
+) -> Store:
+    return Store(
+        Sessions(readers, begin, changes.sessions, config.sessions.lifetime, clock),
+        Scores(begin, changes.scores),
+        Boards(readers, versions),
+        close,
+    )
 
 
 def migrate_database(config: Config) -> list[str]:
     """Brings the database up to date; returns the names of the migrations that were applied. Raises StartError."""
-    connections = Connections(config.database.path)
-    try:
-        applied = migrate.migrate(connections)
-    except Unavailable:  # not closed, see open_store
-        raise StartError(f"cannot write to the database {config.database.path}; the line above says why") from None
-    connections.close()
-    return applied
+    with closing(WritingConnection(config.database.path)) as database:
+        return migrate.migrate(database)
 
 
 def find_faults(config: Config) -> Iterator[str]:
@@ -86,10 +153,5 @@ def find_faults(config: Config) -> Iterator[str]:
 
 def repair(config: Config) -> None:
     """Rebuilds ranks and indexes from the scores, in one transaction. Raises StartError."""
-    with closing(Connections(config.database.path)) as connections:
-        try:
-            check.repair(connections)
-        except Unavailable:
-            raise StartError(
-                f"cannot write to the database {config.database.path}; stop what else uses it, then try again"
-            ) from None
+    with closing(WritingConnection(config.database.path)) as database:
+        check.repair(database)

@@ -1,12 +1,12 @@
 """The JSON-over-TCP protocol without I/O: bytes in, requests out; responses in, bytes out.
 
-A request is a JSON object followed by one NUL byte. A response is a JSON object that
-ends with its connection. JSON is RFC 8259 in UTF-8, strictly:
+A request is a JSON object that ends in one NUL byte. A response is a JSON object
+that ends with its connection. JSON is RFC 8259 in UTF-8, strictly:
 
-- No byte order mark, no NaN or Infinity, no fraction or exponent out of the range of a double, such as `1e999`.
-- No escape of a lone surrogate (`"\\ud800"`): RFC 8259 allows it, but UTF-8 cannot encode it,
+- No byte order mark, no NaN or Infinity, no fraction or power beyond a double, such as `1e999`.
+- No escape of half a surrogate pair (`"\\ud800"`): RFC 8259 lets it stand, but UTF-8 cannot carry it,
   so the application could not be given what was sent.
-- The last of two equal keys in an object counts; keys that the protocol does not know are ignored.
+- Of two equal keys in an object the last one counts, and keys that the protocol does not know are ignored.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import ClassVar, NamedTuple, NoReturn
 from urllib.parse import quote, unquote_to_bytes
+
+from scoresvc.api.request import Request
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 NESTING_MAX = 500  # arrays and objects inside each other; half of Python's default recursion limit
@@ -31,7 +32,7 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     422: "Unprocessable Entity",
 }
 
-# Headers about the connection or the length of the body: not for the client to set.
+# What speaks of the connection or of the length of the body is not the client's to say.
 HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 RESERVED_HEADERS = HOP_BY_HOP_HEADERS | {"content-length", "expect"}
 
@@ -40,17 +41,18 @@ _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 # A token (RFC 9110, section 5.6.2) without `_`, which WSGI cannot tell from `-`.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_ZERO_FRACTION = re.compile(rb"[0-9]{1,10}\.0")
 _CHARSET = re.compile(r"""charset\s*=\s*"?([^\s;"]+)""", re.IGNORECASE)
 
 
 class FrameError(Exception):
-    """A frame that is not passed on as a request; `code` is the status of its response."""
+    """A frame that does not become a request; `code` is the status of its response."""
 
     code: ClassVar[int]
 
 
 class BadRequestFrame(FrameError):
-    """JSON, but not an object that is a request."""
+    """JSON, but not the object that a request is."""
 
     code = 400
 
@@ -62,33 +64,21 @@ class FrameTooLong(FrameError):
 
 
 class NotJSON(FrameError):
-    """Not JSON as defined at the top of this file, or nested deeper than NESTING_MAX."""
+    """Not JSON as the top of this file has it, or nested deeper than NESTING_MAX."""
 
     code = 422
 
 
-class FrameRequest(NamedTuple):
-    """A request, its text as PEP 3333 has it ("Unicode Issues"): each character stands for one byte."""
-
-    method: str
-    path: str  # percent-escapes decoded
-    query: str  # percent-escapes kept
-    headers: dict[str, str]  # by lower-case name; content-type where there is a body
-    body: bytes
-
-
 class FrameResponse(NamedTuple):
+    """The status code, its phrase, and any JSON value."""
+
     code: int
-    message: str  # the phrase of the code
-    data: object  # any JSON value
+    message: str
+    data: object
 
     def to_bytes(self) -> bytes:
         """Returns the response as it is sent."""
         return json.dumps(self._asdict()).encode("ascii")
-
-
-Address = tuple[Any, ...]  # of a client, as sockets have it: host and port come first
-Answer = Callable[[FrameRequest, Address], FrameResponse]
 
 
 class FrameReader:
@@ -97,19 +87,17 @@ class FrameReader:
     def __init__(self, frame_bytes_max: int) -> None:
         self._frame = bytearray()
         self._bytes_max = frame_bytes_max
-        self.has_trailing_data = False  # whether bytes followed the NUL
 
     def feed(self, segment: bytes) -> bytes | None:
-        """Returns the frame without its NUL, or None until it is complete. Raises FrameTooLong as soon as it is."""
-        part, nul, rest = segment.partition(b"\0")
+        """Returns the frame without its NUL, or None until it is whole. Raises FrameTooLong as soon as it is."""
+        part, nul, _ = segment.partition(b"\0")
         self._frame += part
         if len(self._frame) > self._bytes_max:
             raise FrameTooLong
-        self.has_trailing_data = bool(rest)
         return bytes(self._frame) if nul else None
 
 
-def parse_request(frame: bytes) -> FrameRequest:
+def parse_request(frame: bytes, remote_address: str) -> Request:
     """Returns the request in a frame. Raises NotJSON, BadRequestFrame."""
     try:
         message = parse_json(frame)
@@ -118,37 +106,48 @@ def parse_request(frame: bytes) -> FrameRequest:
     if not isinstance(message, dict) or message.get("method") not in METHODS:
         raise BadRequestFrame
     path, query = _parse_path(message.get("path"))
-    content_type, body = _encode_data(message.get("data"))
+    content_type, body = _write_body(message.get("data"))
     headers = content_type | _parse_headers(message.get("headers", {}))
-    return FrameRequest(message["method"], path, query, headers, body)
+    return Request(message["method"], path, query, headers, body, remote_address)
+
+
+def drop_zero_fraction(request: Request) -> Request:
+    """Returns the request with a score of `1700.0` as `1700`: languages with one kind of number write it so in JSON.
+
+    For our own service only. Any other application gets the body as it came.
+    """
+    body = request.body
+    if isinstance(body, bytes) and _ZERO_FRACTION.fullmatch(body) and _is_json(request.headers.get("content-type", "")):
+        return request._replace(body=body.removesuffix(b".0"))
+    return request
 
 
 def make_response(status: str, content_type: str, body: bytes) -> FrameResponse:
     """Returns the response for a status line such as `200 OK` and the body that goes with it.
 
     Raises ValueError if the status has no number or a body of application/json is not JSON, LookupError
-    if the charset is unknown. Bytes that are invalid in the charset (UTF-8 by default) become U+FFFD.
+    if the charset is unknown. Bytes that the charset (UTF-8 if none is named) does not have become U+FFFD.
     """
     code, _, phrase = status.partition(" ")
-    return FrameResponse(int(code), PHRASES.get(int(code), phrase), _decode_body(content_type, body))
+    return FrameResponse(int(code), PHRASES.get(int(code), phrase), _parse_body(content_type, body))
 
 
-def make_error_response(code: int) -> FrameResponse:
-    """Returns the response that has a status and no data."""
+def refuse(code: int) -> FrameResponse:
+    """Returns the response that says nothing but its status."""
     return FrameResponse(code, PHRASES[code], None)
 
 
 def parse_json(octets: bytes) -> object:
-    """Returns the JSON value in UTF-8. Raises ValueError; never RecursionError, however deeply it is nested."""
+    """Returns the JSON value in UTF-8. Raises ValueError; never RecursionError, however deep it is nested."""
     text = octets.decode()
     try:
         value: object = _DECODER.decode(text)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("nested too deep") from None
     if text.count("[") + text.count("{") > NESTING_MAX and _is_too_deep(value):
-        raise ValueError("nested too deeply")
+        raise ValueError("nested too deep")
     if "\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError at a lone surrogate
+        json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError at half a surrogate pair
     return value
 
 
@@ -165,7 +164,7 @@ def _is_too_deep(value: object) -> bool:
 def _parse_finite(number: str) -> float:
     value = float(number)
     if math.isinf(value):
-        raise ValueError("out of the range of a double")
+        raise ValueError("a number beyond a double")
     return value
 
 
@@ -177,7 +176,7 @@ _DECODER = json.JSONDecoder(parse_float=_parse_finite, parse_constant=_refuse_co
 
 
 def _parse_path(path: object) -> tuple[str, str]:
-    """Returns path and query, characters beyond ASCII escaped as by a browser. `#` does not end the path."""
+    """Returns path and query, characters beyond ASCII as a browser escapes them. `#` is left where it is."""
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         raise BadRequestFrame
     path, _, query = path.partition("?")
@@ -205,8 +204,7 @@ def _parse_header_value(value: object) -> str:
     return value.strip(" \t")
 
 
-def _encode_data(data: object) -> tuple[dict[str, str], bytes]:
-    """Returns the header that tells the type of a body, and the body."""
+def _write_body(data: object) -> tuple[dict[str, str], bytes]:
     if data is None:
         return {}, b""
     if isinstance(data, str):
@@ -214,11 +212,14 @@ def _encode_data(data: object) -> tuple[dict[str, str], bytes]:
     return {"content-type": "application/json"}, json.dumps(data, ensure_ascii=False).encode()
 
 
-def _decode_body(content_type: str, body: bytes) -> object:
+def _parse_body(content_type: str, body: bytes) -> object:
     if not body:
         return None
-    media_type, _, parameters = content_type.partition(";")
-    if media_type.strip().lower() == "application/json":
+    if _is_json(content_type):
         return parse_json(body)
-    charset = _CHARSET.search(parameters)
+    charset = _CHARSET.search(content_type.partition(";")[2])
     return body.decode(charset[1] if charset else "utf-8", "replace")
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"

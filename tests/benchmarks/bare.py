@@ -1,60 +1,67 @@
-"""A WSGI application that answers with constants: what a server itself costs.
+"""Servers that answer with constants: what a server itself costs.
 
-`python -m tests.benchmarks.bare` serves it as `scoresvc serve` would with the same `config.ini`, but for
-several processes on waitress.
+`app` is a WSGI application; `python -m tests.benchmarks.bare` is a bare asyncio.Protocol on httptools, with the port,
+the processes and the event loop of `scoresvc serve` by the same `config.ini`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import sys
 from collections.abc import Iterable
 from typing import Any
 
+import httptools
+
 from scoresvc import config
-from scoresvc.serve.granian import granian
 from scoresvc.serve.listeners import address_of, listen
-from scoresvc.serve.signals import call_at_stop_signal
-from scoresvc.serve.waitress import HttpServer
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LIST = b"4711=1500,131=1220"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv; charset=utf-8\r\nContent-Length: %d\r\n\r\n"
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     if environ["REQUEST_METHOD"] == "POST":
         environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        body = b""
-    else:
-        body = b"4711=1500,131=1220"
+    body = b"" if environ["REQUEST_METHOD"] == "POST" else LIST
     start_response("200 OK", [("Content-Type", "text/csv; charset=utf-8"), ("Content-Length", str(len(body)))])
     return [body]
 
 
-def announce(address: str) -> None:
-    print(f"bare serves http://{address}", file=sys.stderr, flush=True)
+class BareProtocol(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        body = b"" if self._parser.get_method() == b"POST" else LIST
+        self._transport.write(HEAD % len(body) + body)
+
+
+async def serve(listener: socket.socket) -> None:
+    server = await asyncio.get_running_loop().create_server(BareProtocol, sock=listener)
+    await server.serve_forever()
 
 
 def main() -> None:
     settings = config.load()
-    listener = listen(settings.server.host, settings.server.port)
-    address, port = address_of(listener), listener.getsockname()[1]
-    if settings.server.server == "granian":
-        listener.close()
-        server = granian.Granian(
-            "bare",
-            address=settings.server.host,
-            port=port,
-            interface=granian.constants.Interfaces.WSGI,
-            workers=settings.server.processes,
-            blocking_threads=settings.server.threads,
-            websockets=False,
-            log_enabled=False,
-        )
-        server.on_startup(lambda: announce(address))
-        server.serve(target_loader=lambda: app, wrap_loader=False)
+    (listener,) = listen(settings.server.host, settings.server.port)
+    for _ in range(settings.server.processes - 1):
+        if os.fork() == 0:
+            break
     else:
-        waitress = HttpServer(app, listener, settings.server.threads)
-        call_at_stop_signal(waitress.stop)
-        announce(address)
-        waitress.serve()
-        waitress.finish()
+        print(f"bare serves http://{address_of(listener)}", file=sys.stderr, flush=True)
+    (uvloop or asyncio).new_event_loop().run_until_complete(serve(listener))
 
 
 if __name__ == "__main__":

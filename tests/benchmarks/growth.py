@@ -34,7 +34,7 @@ from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import Options, make_parser, positive, read_options
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Disk, Growth, Memory, Results
-from tests.benchmarks.servers import SERVERS, available, end_in_order_on_sigterm, running
+from tests.benchmarks.servers import SERVERS, end_in_order_on_sigterm, running
 from tests.benchmarks.wrk import load, require_wrk
 from tests.running import Server
 
@@ -107,7 +107,7 @@ def measure(
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         disk = [make(folder, sample) for sample in samples]
-        for name in available(names):
+        for name in names:
             with tempfile.TemporaryDirectory() as copies, ExitStack() as servers_running:
                 servers = {
                     sample: servers_running.enter_context(serving(folder, sample, Path(copies), name, options))
@@ -219,7 +219,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    names = ("scoresvc serve", "granian")
+    names = ("scoresvc serve",)
     parser.add_argument("--growth-servers", nargs="+", metavar="NAME", choices=SERVERS, default=names)
     parser.add_argument("--sizes", nargs="+", type=positive, metavar="SCORES", default=SIZES)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps the databases there for the next run")

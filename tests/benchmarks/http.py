@@ -1,4 +1,4 @@
-"""Measures requests a second over HTTP: the service beside a bare application on the same server.
+"""Measures requests a second over HTTP: the service beside the least that its server could do.
 
 `python -m tests.benchmarks.http` needs `wrk` (Debian's package of that name). All servers run at once, each
 round loads them one after the other, so that a ratio compares neighbours in time. Posts are durable and
@@ -24,7 +24,7 @@ from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.options import Options, make_parser, read_options
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Comparison, Results
-from tests.benchmarks.servers import SERVERS, available, end_in_order_on_sigterm, running
+from tests.benchmarks.servers import SERVERS, end_in_order_on_sigterm, running
 from tests.benchmarks.wrk import load, require_wrk
 from tests.running import Server
 
@@ -64,7 +64,6 @@ class Pair(NamedTuple):
 
 
 def measure(names: Sequence[str], options: Options) -> list[Comparison]:
-    names = available(names)
     comparisons = [Comparison(name, workload, [], []) for workload in options.workloads for name in names]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         pairs = {name: stack.enter_context(serving(Path(folder) / name, name, options.threads)) for name in names}

@@ -1,7 +1,7 @@
-"""Measures requests a second, one connection each: the JSON gateway beside waitress.
+"""Measures requests a second, one connection each: JSON over TCP beside waitress.
 
-`python -m tests.benchmarks.jsontcp [ROUNDS]`: `GET /` of the demonstration application over the
-gateway, on waitress with `Connection: close`, and over the naive server of the same protocol (a single
+`python -m tests.benchmarks.jsontcp [ROUNDS]`: `GET /` of the service, of a demonstration application over the
+gateway, of that on waitress with `Connection: close`, and over the naive server of the same protocol (a single
 loop that accepts, reads, answers, closes). Every server and the clients are processes of their own; a
 round measures all servers one after the other, so that a ratio compares neighbours in time.
 """
@@ -12,21 +12,25 @@ import json
 import logging
 import multiprocessing
 import selectors
+import shutil
 import socket
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 from waitress.server import create_server
 
-from scoresvc.tcp import gateway
-from scoresvc.tcp.connection import ConnectionLimits
-from scoresvc.tcp.server import TcpServer
+from scoresvc.config import Config, DatabaseOptions
+from scoresvc.serve.listeners import listen
+from scoresvc.serve.loop import run_until_signal
+from scoresvc.serve.servers import Listeners, start_gateway, start_service
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.report import write_conditions, write_tables
 from tests.benchmarks.results import Gateway, Results
@@ -44,11 +48,20 @@ HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 Context = multiprocessing.get_context("spawn")
 
 
+def run_service(port: Connection) -> None:
+    """Our own service, whose greeting is the same."""
+    settings = Config(database=DatabaseOptions(Path(tempfile.mkdtemp(), "scores.sqlite3")))
+    http, tcp = listen("127.0.0.1", 0), listen("127.0.0.1", 0)
+    announce = partial(port.send, tcp[0].getsockname()[1])
+    run_until_signal(partial(start_service, settings, Listeners(http, tcp)), announce)
+    shutil.rmtree(settings.database.path.parent)
+
+
 def run_gateway(port: Connection) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    TcpServer(gateway.make_answer(app, listener), listener, ConnectionLimits(), THREADS).start()
-    port.send(listener.getsockname()[1])
-    threading.Event().wait()
+    """Any WSGI application."""
+    tcp = listen("127.0.0.1", 0)
+    announce = partial(port.send, tcp[0].getsockname()[1])
+    run_until_signal(partial(start_gateway, app, Config(), tcp), announce)
 
 
 def run_waitress(port: Connection) -> None:
@@ -72,6 +85,7 @@ def run_naive(port: Connection) -> None:
 
 
 SERVERS: dict[str, tuple[Callable[[Connection], None], bytes]] = {
+    "service": (run_service, JSON_REQUEST),
     "gateway": (run_gateway, JSON_REQUEST),
     "waitress": (run_waitress, HTTP_REQUEST),
     "naive": (run_naive, JSON_REQUEST),

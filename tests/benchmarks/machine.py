@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
 
-PACKAGES = ("scoresvc", "waitress", "granian")
+PACKAGES = ("scoresvc", "waitress", "httptools", "uvloop")
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from scoresvc.storage.sqlite.library import SQLITE_VERSION, supports_multiple_writers
 from tests.running import Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,26 +41,8 @@ class Kind(NamedTuple):
 SERVERS = {
     "waitress-serve": Kind((*WAITRESS_SERVE, "tests.benchmarks.bare:app"), (*WAITRESS_SERVE, "scoresvc:app")),
     "scoresvc serve": Kind(BARE, SERVICE),
-    "granian": Kind(BARE, SERVICE, ("server = granian",)),
-    "granian, 2 processes": Kind(BARE, SERVICE, ("server = granian", "processes = 2")),
+    "the same, 2 processes": Kind(BARE, SERVICE, ("processes = 2",)),
 }
-
-
-def available(names: Iterable[str]) -> list[str]:
-    """Returns those of the servers that can run here, says of each other one why not."""
-    missing = {name: _what_is_missing(SERVERS[name]) for name in names}
-    for name, why in missing.items():
-        if why:
-            print(f"{name} is left out: {why}; pip install -e '.[bench]'", file=sys.stderr)
-    return [name for name, why in missing.items() if not why]
-
-
-def _what_is_missing(kind: Kind) -> str:
-    if "server = granian" in kind.settings and find_spec("granian") is None:
-        return "granian is not installed"
-    if "processes = 2" in kind.settings and not supports_multiple_writers():
-        return f"SQLite {SQLITE_VERSION} does not support multiple writers"
-    return ""
 
 
 def end_in_order_on_sigterm() -> None:

@@ -92,7 +92,7 @@ class KillOutcome(NamedTuple):
 
 
 def kill_repeatedly(
-    folder: Path, kills: int, acknowledged_min: int, transports: Sequence[str], http_server: str = "waitress"
+    folder: Path, kills: int, acknowledged_min: int, transports: Sequence[str], processes: int = 1
 ) -> KillOutcome:
     """Starts a server, loads it over each transport, kills it, `kills` times, for at least so many scores in all.
 
@@ -104,7 +104,7 @@ def kill_repeatedly(
     for kill in range(kills):
         missing = acknowledged_min - sum(map(len, scores.values()))
         started = time.monotonic()
-        with Server(folder, "--tcp-port", "0", http_server=http_server) as server:
+        with Server(folder, "--tcp-port", "0", processes=processes) as server:
             assert server.call("GET", "/")[0] == 200
             restarts.append(time.monotonic() - started)
             clients = _kill_under_load(server, transports, kill, max(10, missing // (kills - kill)), until)
@@ -160,10 +160,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.killing", description="Kill a server under load.")
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--acknowledged", type=int, default=20_000, help="scores, at least, in all")
-    parser.add_argument("--server", default="waitress", help="waitress or granian")
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = kill_repeatedly(Path(folder), options.kills, options.acknowledged, list(TRANSPORTS), options.server)
+        outcome = kill_repeatedly(
+            Path(folder), options.kills, options.acknowledged, list(TRANSPORTS), options.processes
+        )
     print(outcome)
     return 1 if outcome.lost or statistics.median(outcome.restarts) > RESTARTED_WITHIN else 0
 

@@ -25,7 +25,7 @@ class SyncOutcome(NamedTuple):
     refused: set[int]  # statuses of the other posts
 
 
-def fail_syncs(folder: Path, when: str, http_server: str = "waitress") -> SyncOutcome:
+def fail_syncs(folder: Path, when: str, processes: int = 1) -> SyncOutcome:
     """Serves posts while the `when`-th sync fails ("3"), or all from it on ("3+"), then serves again without a fault.
 
     Raises AssertionError where an acknowledged score is lost.
@@ -33,7 +33,7 @@ def fail_syncs(folder: Path, when: str, http_server: str = "waitress") -> SyncOu
     inject = f"inject=fsync,fdatasync:error=EIO:when={when}"
     strace = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject)
     try:
-        with Server(folder, within=strace, http_server=http_server) as server:
+        with Server(folder, within=strace, processes=processes) as server:
             posts = Posts(server)
             posts.wait_for(POSTS)
             posts.stop()
@@ -41,7 +41,7 @@ def fail_syncs(folder: Path, when: str, http_server: str = "waitress") -> SyncOu
     except DidNotStart as refusal:
         return SyncOutcome(False, refusal.status, refusal.log, 0, set())
 
-    with Server(folder, http_server=http_server) as server:
+    with Server(folder) as server:
         server.terminate()
     assert_nothing_lost(server.database, posts)
     return SyncOutcome(True, status, "", len(posts.acknowledged), set(posts.refused))

@@ -10,16 +10,13 @@ from tests.drills.killing import kill_repeatedly
 
 
 @pytest.mark.parametrize(
-    ("http_server", "transports", "kills"),
-    [("waitress", ["http", "tcp"], 8), ("waitress", ["tcp"], 4), ("granian", ["http", "tcp"], 8)],
+    ("processes", "transports", "kills"),
+    [(1, ["http", "tcp"], 8), (1, ["tcp"], 4), (2, ["http", "tcp"], 8)],
 )
 def test_no_acknowledged_score_is_lost_to_kill_9(
-    tmp_path: Path, http_server: str, transports: list[str], kills: int
+    tmp_path: Path, processes: int, transports: list[str], kills: int
 ) -> None:
-    if http_server == "granian":
-        pytest.importorskip("granian", reason="granian is not installed")
-
-    outcome = kill_repeatedly(tmp_path, kills, 50 * kills, transports, http_server)
+    outcome = kill_repeatedly(tmp_path, kills, 50 * kills, transports, processes)
 
     assert outcome.lost == 0, outcome
     assert sum(outcome.acknowledged.values()) >= 50 * kills, outcome

@@ -13,16 +13,15 @@ SERVE_WITH_LIMIT = """
 import sys
 from scoresvc import limits
 limits.{name} = {value}
+limits.SWEEP_INTERVAL = 0.1
 from scoresvc import cli
-from scoresvc.serve import rsgi, waitress
-rsgi.SWEEP_INTERVAL = waitress.SWEEP_INTERVAL = 0.1
 sys.exit(cli.main())
 """
 
 
-def serve_with_limit(http_server: str, name: str, value: float) -> tuple[str, ...]:
+def serve_with_limit(processes: int, name: str, value: float) -> tuple[str, ...]:
     program = SERVE_WITH_LIMIT.format(name=name, value=value)
-    return (sys.executable, "-c", program, "serve", "--port", "0", "--server", http_server)
+    return (sys.executable, "-c", program, "serve", "--port", "0", "--processes", str(processes))
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

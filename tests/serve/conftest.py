@@ -9,19 +9,17 @@ import pytest
 from tests.running import Server
 
 
-@pytest.fixture(scope="session", params=["waitress", "granian"])
-def http_server(request: pytest.FixtureRequest) -> str:
-    """The name of each of the servers that the service knows."""
-    if request.param == "granian":
-        pytest.importorskip("granian", reason="granian is not installed")
-    name: str = request.param
-    return name
+@pytest.fixture(scope="session", params=[1, 2])
+def processes(request: pytest.FixtureRequest) -> int:
+    """One process that does everything, or two that serve and one that writes."""
+    count: int = request.param
+    return count
 
 
 @pytest.fixture
-def start(http_server: str) -> Callable[..., Server]:
-    """Starts the service on each of its servers."""
-    return partial(Server, http_server=http_server)
+def start(processes: int) -> Callable[..., Server]:
+    """Starts the service in one process and in several."""
+    return partial(Server, processes=processes)
 
 
 @pytest.fixture
@@ -31,9 +29,9 @@ def server(start: Callable[..., Server], tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def shared_server(http_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(processes: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The service for the tests that leave it running, with JSON over TCP, too; each has levels of its own."""
-    with Server(tmp_path_factory.mktemp("shared"), "--tcp-port", "0", http_server=http_server) as server:
+    with Server(tmp_path_factory.mktemp("shared"), "--tcp-port", "0", processes=processes) as server:
         yield server
         assert server.terminate() == 0
         assert "Traceback" not in server.log

@@ -16,10 +16,10 @@ class Game(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def game(http_server: str, tmp_path_factory: pytest.TempPathFactory) -> Game:
+def game(processes: int, tmp_path_factory: pytest.TempPathFactory) -> Game:
     """A game over both transports, after the end of the server."""
     folder = tmp_path_factory.mktemp("game")
-    with Server(folder, "--tcp-port", "0", "--logfile", "service.log", http_server=http_server) as server:
+    with Server(folder, "--tcp-port", "0", "--logfile", "service.log", processes=processes) as server:
         _, key = server.call("GET", "/7/")
         key_over_tcp = server.ask(method="GET", path="/8/login")["data"]
         server.call("POST", f"/2/score?sessionkey={key}", "1500")
@@ -31,7 +31,9 @@ def game(http_server: str, tmp_path_factory: pytest.TempPathFactory) -> Game:
 
 
 def test_the_log_goes_to_the_file_that_is_named(game: Game) -> None:
-    assert "POST /2/score 200" in (game.folder / "service.log").read_text()
+    logs = "".join(path.read_text() for path in game.folder.glob("service*.log"))
+
+    assert logs.count("POST /2/score 200") == 2
 
 
 def test_no_session_key_is_in_the_log_or_beside_the_database(game: Game) -> None:
@@ -41,8 +43,8 @@ def test_no_session_key_is_in_the_log_or_beside_the_database(game: Game) -> None
     assert [name for name, content in contents.items() for key in game.keys if key.encode() in content] == []
 
 
-def test_sessions_and_scores_outlive_a_restart(game: Game, http_server: str) -> None:
-    with Server(game.folder, http_server=http_server) as server:
+def test_sessions_and_scores_outlive_a_restart(game: Game, processes: int) -> None:
+    with Server(game.folder, processes=processes) as server:
         posted = [server.call("POST", f"/3/score?sessionkey={key}", "7") for key in game.keys]
         listed = server.call("GET", "/2/highscorelist")
 

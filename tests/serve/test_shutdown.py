@@ -6,23 +6,16 @@ import http.client
 import signal
 import socket
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from scoresvc.limits import SHUTDOWN_GRACE
-from scoresvc.serve.granian import WORKERS_KILL_TIMEOUT
-from scoresvc.storage.sqlite.library import supports_multiple_writers
 from tests.running import Posts, Server, assert_nothing_lost, call
 from tests.serve.commands import serve_with_limit
 
 STOPPED_WITHIN = 5  # seconds, under load
-
-needs_multiple_writers = pytest.mark.skipif(
-    not supports_multiple_writers(), reason="this SQLite does not support multiple writers"
-)
 
 
 def assert_closed_in_order(server: Server) -> None:
@@ -41,7 +34,7 @@ def test_at_a_signal_under_load_the_requests_in_flight_are_finished(server: Serv
 
     assert status == 0
     assert seconds < STOPPED_WITHIN
-    assert posts.refused == []
+    assert set(posts.refused) <= {503}  # for a connection that came too late
     assert_closed_in_order(server)
     assert_nothing_lost(server.database, posts)
     assert not [error for error in posts.cut_off if isinstance(error, http.client.IncompleteRead)]
@@ -69,9 +62,9 @@ def test_idle_connections_do_not_delay_the_shutdown(server: Server) -> None:
 
 
 def test_requests_that_never_arrive_whole_do_not_delay_the_shutdown_beyond_the_grace(
-    http_server: str, tmp_path: Path
+    processes: int, tmp_path: Path
 ) -> None:
-    command = serve_with_limit(http_server, "SHUTDOWN_GRACE", 0.5)
+    command = serve_with_limit(processes, "SHUTDOWN_GRACE", 0.5)
     with (
         Server(tmp_path, "--tcp-port", "0", command=command) as server,
         closing(socket.create_connection(("127.0.0.1", server.port))) as without_head,
@@ -84,7 +77,7 @@ def test_requests_that_never_arrive_whole_do_not_delay_the_shutdown_beyond_the_g
         started = time.monotonic()
         assert server.terminate() == 0
 
-    assert time.monotonic() - started < WORKERS_KILL_TIMEOUT
+    assert time.monotonic() - started < STOPPED_WITHIN
     assert_closed_in_order(server)
 
 
@@ -118,25 +111,8 @@ def test_when_the_database_is_moved_away_the_service_ends_without_a_false_acknow
     assert server.process.wait(15) == 1
 
 
-@needs_multiple_writers
-def test_several_processes_share_the_port_and_end_together(start: Callable[..., Server], tmp_path: Path) -> None:
-    with start(tmp_path, "--processes", "2") as server:
-        posts = Posts(server, threads=8)
-        posts.wait_for(200)
-        started = time.monotonic()
-        status = server.terminate()
-        seconds = time.monotonic() - started
-        posts.join()
-
-    assert status == 0
-    assert seconds < STOPPED_WITHIN
-    assert posts.refused == []
-    assert_nothing_lost(server.database, posts)
-
-
-@needs_multiple_writers
-def test_when_the_parent_is_killed_the_other_processes_end(start: Callable[..., Server], tmp_path: Path) -> None:
-    with start(tmp_path, "--processes", "2") as server:
+def test_when_the_parent_is_killed_the_other_processes_end(tmp_path: Path) -> None:
+    with Server(tmp_path, processes=2) as server:
         server.kill()
 
         assert stops_listening(server.port)

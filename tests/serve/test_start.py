@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3 as stdlib_sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from scoresvc.storage.sqlite.library import SQLITE_VERSION, supports_multiple_writers
+from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from tests.running import Server
 from tests.serve.commands import ROOT, assert_refused_in_one_line, run
 
 
-def test_the_startup_line_says_address_database_sqlite_and_processes(shared_server: Server) -> None:
+def test_the_startup_line_says_address_database_sqlite_and_processes(shared_server: Server, processes: int) -> None:
     line = next(line for line in shared_server.log.splitlines() if "serves" in line)
 
     http, tcp = f"http://127.0.0.1:{shared_server.port}", f"tcp://127.0.0.1:{shared_server.tcp_port}"
-    for word in (http, tcp, str(shared_server.database), f"SQLite {SQLITE_VERSION}", "1 process"):
+    for word in (http, tcp, str(shared_server.database), f"SQLite {SQLITE_VERSION}", f"{processes} process"):
         assert word in line
 
 
@@ -42,20 +42,18 @@ def test_an_application_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert_refused_in_one_line(run(tmp_path, "jsontcp", "--port", "0", "nowhere:app"), "nowhere")
 
 
-def test_one_session_per_user_is_a_flag_of_the_command_line(tmp_path: Path) -> None:
-    with Server(tmp_path, "--one-session-per-user") as server:
+def test_one_session_per_user_is_a_flag_of_the_command_line(start: Callable[..., Server], tmp_path: Path) -> None:
+    with start(tmp_path, "--one-session-per-user") as server:
         (_, old), (_, new) = server.call("GET", "/7/"), server.call("GET", "/7/")
 
         assert server.call("POST", f"/2/score?sessionkey={old}", "1")[0] == 401
         assert server.call("POST", f"/2/score?sessionkey={new}", "1")[0] == 200
 
 
-def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        result = run(tmp_path, "serve", "--port", str(port))
+def test_a_port_in_use_is_refused(shared_server: Server, tmp_path: Path) -> None:
+    result = run(tmp_path, "serve", "--port", str(shared_server.port))
 
-    assert_refused_in_one_line(result, f"127.0.0.1:{port}", "Address already in use")
+    assert_refused_in_one_line(result, f"127.0.0.1:{shared_server.port}", "Address already in use")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -95,29 +93,11 @@ def test_a_wrong_option_is_refused(tmp_path: Path) -> None:
     assert_refused_in_one_line(run(tmp_path, "serve"), "config.ini", "[server] prot = 1")
 
 
-@pytest.mark.skipif(supports_multiple_writers(), reason="this SQLite supports multiple writers")
-def test_several_processes_are_refused_where_sqlite_does_not_support_them(tmp_path: Path) -> None:
-    result = run(tmp_path, "serve", "--port", "0", "--processes", "2")
-
-    assert_refused_in_one_line(result, "processes = 2", SQLITE_VERSION)
-
-
 def test_migrate_says_what_it_did(tmp_path: Path) -> None:
     first, second = run(tmp_path, "migrate"), run(tmp_path, "migrate")
 
     assert "applied 0001_scores" in first.stdout
     assert "up to date" in second.stdout
-
-
-def test_waitress_serves_the_application_by_its_name(tmp_path: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "waitress", f"--listen=127.0.0.1:{port}", "scoresvc:app"]
-
-    with Server(tmp_path, command=command) as server:
-        _, key = server.call("GET", "/4711/")
-        assert server.call("POST", f"/2/score?sessionkey={key}", "1500") == (200, "")
-        assert server.call("GET", "/2/highscorelist") == (200, "4711=1500")
 
 
 def test_waitress_says_in_one_line_why_the_service_cannot_start(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scoresvc.errors import StartError
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3, supports_multiple_writers
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
 
@@ -26,7 +26,7 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 def test_an_empty_database_is_brought_up_to_date_once(database_path: Path) -> None:
     names = [migration.name for migration in read_migrations()]
 
-    with closing(Connections(database_path)) as database:
+    with closing(WritingConnection(database_path)) as database:
         assert migrate(database) == names
         assert migrate(database) == []
 
@@ -37,7 +37,7 @@ def test_a_database_that_is_newer_than_the_code_is_refused_and_left_alone(databa
     with closing(sqlite3.connect(database_path)) as connection:
         connection.execute("PRAGMA user_version = 9999")
 
-    with closing(Connections(database_path)) as database, pytest.raises(StartError, match="has version 9999"):
+    with closing(WritingConnection(database_path)) as database, pytest.raises(StartError, match="has version 9999"):
         migrate(database)
 
     assert version(database_path) == 9999
@@ -48,10 +48,10 @@ def test_a_migration_that_fails_leaves_nothing(database_path: Path, monkeypatch:
     bad = read_migrations()[0]._replace(sql=f"{good}\n{broken}\n")
     monkeypatch.setattr("scoresvc.storage.sqlite.migrate.read_migrations", lambda: [bad])
 
-    with closing(Connections(database_path)) as database:
+    with closing(WritingConnection(database_path)) as database:
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
             migrate(database)
-        assert database.read("SELECT name FROM sqlite_master", {}) == []
+        assert database.connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
     assert version(database_path) == 0
 
@@ -71,7 +71,7 @@ def test_what_follows_the_last_statement_is_for_sqlite_to_judge() -> None:
 
 def _start(path: Path, answers: multiprocessing.Queue[str]) -> None:
     try:
-        with closing(Connections(path)) as database:
+        with closing(WritingConnection(path)) as database:
             migrate(database)
     except StartError as error:
         answers.put(str(error))

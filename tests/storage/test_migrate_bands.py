@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from scoresvc.storage.sqlite import migrate as module
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.migrate import Migration, migrate, read_migrations, split_statements
+from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
 from scoresvc.storage.sqlite.ranks import faults, rank_of, rebuild
 
 PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
@@ -42,7 +42,7 @@ def read(path: Path, *queries: str) -> list[Any]:
 
 
 def migrate_at(path: Path) -> list[str]:
-    with closing(Connections(path)) as database:
+    with closing(WritingConnection(path)) as database:
         return migrate(database)
 
 
@@ -87,18 +87,16 @@ def _migrate_until_killed(path: Path, statement: int, steps: int) -> None:
     """Is killed in that statement of the migration to bands, after so many steps of SQLite's virtual machine."""
     bands = read_migrations()[2]
 
-    def change(connection: sqlite3.Connection, rows: list[list[Migration]]) -> list[list[str]]:
+    with closing(WritingConnection(path)) as database:
+
         def split(sql: str) -> Iterator[str]:
             for number, each in enumerate(split_statements(sql)):
                 if (sql, number) == (bands.sql, statement):
-                    connection.set_progress_handler(lambda: os.kill(os.getpid(), signal.SIGKILL), steps)
+                    database.connection.set_progress_handler(lambda: os.kill(os.getpid(), signal.SIGKILL), steps)
                 yield each
 
         module.split_statements = split
-        return module._apply_missing(connection, rows)
-
-    with closing(Connections(path)) as database:
-        database.write(change, read_migrations())
+        migrate(database)
 
 
 @pytest.mark.parametrize(("statement", "steps"), [(0, 1), (6, 1), (10, 1), (10, 100_000), (11, 1), (16, 1)])

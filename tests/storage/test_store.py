@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import string
 from contextlib import closing
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scoresvc import config
 from scoresvc.config import Config
 from scoresvc.storage import Store, open_store
-from scoresvc.storage.sqlite.sessions import PURGE_SLICE
+from scoresvc.storage.sqlite.sessions import PURGE_SLICE, SessionChanges, SessionPurger
 from tests.conftest import Clock, Query
 
 
@@ -52,7 +53,7 @@ def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Cl
     key = store.sessions.log_in(7).result().key
     clock.now += 300
 
-    store.sessions.purge()
+    SessionPurger(store.sessions._begin, SessionChanges(one_per_user=False), clock).purge()
 
     assert query("SELECT user_id FROM sessions") == [(7,)]
     assert store.sessions.user_of(key) == 7
@@ -105,3 +106,14 @@ def test_the_list_equals_a_sorted_dict(
         ranked = sorted((-score, turn, user) for (of, user), (score, turn) in best.items() if of == level)
         assert store.boards.high_scores(level) == ",".join(f"{user}={-minus}" for minus, _, user in ranked[:15])
     store.close()
+
+
+def test_a_file_of_level_versions_that_is_truncated_costs_no_acknowledged_score(store: Store, settings: Config) -> None:
+    store.scores.post(2, 7, 1500).result()
+    assert store.boards.high_scores(2) == "7=1500"
+
+    os.truncate(f"{settings.database.path}.changes", 0)
+
+    for score in range(1501, 1510):
+        store.scores.post(2, 7, score).result()
+        assert store.boards.high_scores(2) == f"7={score}"

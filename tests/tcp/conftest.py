@@ -1,72 +1,51 @@
 from __future__ import annotations
 
-import resource
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scoresvc.tcp import gateway
-from scoresvc.tcp.connection import ConnectionLimits
-from scoresvc.tcp.frames import Answer, FrameRequest, FrameResponse, make_response
-from scoresvc.tcp.server import TcpServer
+from scoresvc.tcp.gateway import Gateway
+from tests.http.conftest import LOOPS
 from tests.tcp.client import Address
+from tests.tcp.serving import Call, EventLoop, Server, listen
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-Serve = Callable[..., Address]
-Start = Callable[..., Address]
+Serve = Callable[..., Server]
+ServeApplication = Callable[..., Address]
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def loop(request: pytest.FixtureRequest) -> Iterator[EventLoop]:
+    with EventLoop(str(request.param)) as loop:
+        yield loop
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts servers on free ports; returns their addresses."""
-    servers = []
+def serve(loop: EventLoop) -> Iterator[Serve]:
+    """Starts servers with a call of their own; none of them may leave an error to its loop."""
+    loop.errors.clear()
+    with ExitStack() as stack:
 
-    def start(
-        make_answer: Callable[[socket.socket], Answer], host: str = "127.0.0.1", threads: int = 4, **limits: Any
-    ) -> Address:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, 0), family=family)
-        servers.append(TcpServer(make_answer(listener), listener, ConnectionLimits(**limits), threads))
-        servers[-1].start()
-        address: Address = listener.getsockname()
-        return address
+        def serve(call: Call, **options: Any) -> Server:
+            return stack.enter_context(Server(loop, call, **options))
 
-    yield start
-    for server in servers:
-        server.stop(grace=2)
+        yield serve
+    assert loop.errors == []
 
 
 @pytest.fixture
-def serve(start: Start) -> Serve:
-    """Starts servers with an answer of their own."""
-    return lambda answer, **options: start(lambda listener: answer, **options)
+def serve_application(serve: Serve) -> Iterator[ServeApplication]:
+    """Starts servers in front of a WSGI application; returns their addresses."""
+    with ExitStack() as stack:
 
+        def serve_application(application: WSGIApplication, host: str = "127.0.0.1", threads: int = 4) -> Address:
+            listener = listen(host)
+            gateway = Gateway(application, listener, threads)
+            stack.callback(gateway.close)
+            return serve(gateway.call, listener=listener).address
 
-@pytest.fixture
-def serve_application(start: Start) -> Serve:
-    """Starts servers in front of a WSGI application."""
-
-    def serve(application: WSGIApplication, **options: Any) -> Address:
-        return start(lambda listener: gateway.make_answer(application, listener), **options)
-
-    return serve
-
-
-def hello(request: FrameRequest, address: Address) -> FrameResponse:
-    return make_response("200 OK", "text/plain", b"Hello, World!")
-
-
-@contextmanager
-def open_files(limit: int) -> Iterator[None]:
-    """Sets the soft limit of open files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        yield serve_application

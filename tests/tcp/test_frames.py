@@ -1,34 +1,105 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoresvc.api.request import Request
 from scoresvc.tcp import frames
-from scoresvc.tcp.frames import (
-    BadRequestFrame,
-    FrameError,
-    FrameRequest,
-    NotJSON,
-    parse_request,
-)
+from scoresvc.tcp.frames import BadRequestFrame, FrameError, FrameReader, FrameTooLong, NotJSON
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
-    max_leaves=20,
+    max_leaves=10,
 )
+
+
+def feed_all(reader: FrameReader, segments: list[bytes]) -> bytes | None:
+    """Feeds segments until a frame is complete."""
+    return next((frame for frame in map(reader.feed, segments) if frame is not None), None)
 
 
 def request_frame(**members: Any) -> bytes:
     return json.dumps({"method": "GET", "path": "/"} | members).encode()
 
 
-def parse(**members: Any) -> FrameRequest:
+def parse_request(frame: bytes) -> Request:
+    return frames.parse_request(frame, "127.0.0.1")
+
+
+def parse(**members: Any) -> Request:
     return parse_request(request_frame(**members))
+
+
+class TestReadingFrames:
+    def test_a_frame_ends_at_its_nul(self) -> None:
+        assert FrameReader(10).feed(b"{}\0") == b"{}"
+
+    def test_a_frame_without_its_nul_is_incomplete(self) -> None:
+        assert FrameReader(10).feed(b"{}") is None
+
+    def test_a_frame_may_come_byte_by_byte(self) -> None:
+        frame = request_frame(path="/é")
+
+        assert feed_all(FrameReader(100), [bytes([byte]) for byte in frame + b"\0"]) == frame
+
+    def test_a_character_may_be_split_over_two_segments(self) -> None:
+        reader = FrameReader(10)
+
+        reader.feed('"é'.encode()[:2])
+
+        assert reader.feed('é"'.encode()[1:] + b"\0") == '"é"'.encode()
+
+    def test_an_empty_frame_is_a_frame(self) -> None:
+        assert FrameReader(10).feed(b"\0") == b""
+
+    def test_of_two_frames_at_once_the_first_counts(self) -> None:
+        assert FrameReader(10).feed(b"1\x002\0") == b"1"
+
+    def test_a_frame_may_be_as_long_as_the_limit(self) -> None:
+        assert FrameReader(10).feed(b"0123456789\0") == b"0123456789"
+
+    @pytest.mark.parametrize("segments", [[b"0123456789A\0"], [b"0123456789A"], [b"0123456789", b"A"]])
+    def test_a_frame_one_byte_too_long_is_refused_before_it_ends(self, segments: list[bytes]) -> None:
+        with pytest.raises(FrameTooLong):
+            feed_all(FrameReader(10), segments)
+
+    def test_bytes_after_the_nul_do_not_count(self) -> None:
+        assert FrameReader(10).feed(b"1\0" + b"x" * 100) == b"1"
+
+    def test_a_long_frame_takes_no_more_time_a_byte_than_a_short_one(self) -> None:
+        def seconds(count: int, length: int) -> float:
+            started = time.perf_counter()
+            for _ in range(count):
+                reader = FrameReader(length)
+                for _ in range(length):
+                    reader.feed(b"x")
+            return time.perf_counter() - started
+
+        short = min(seconds(100, 3_000) for _ in range(2))
+        long = min(seconds(1, 300_000) for _ in range(2))
+
+        assert long < 5 * short
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary()), st.integers(0, 40))
+    def test_how_a_frame_is_cut_into_segments_makes_no_difference(self, segments: list[bytes], limit: int) -> None:
+        def outcome(segments: list[bytes]) -> bytes | str | None:
+            try:
+                return feed_all(FrameReader(limit), segments)
+            except FrameTooLong:
+                return "too long"
+
+        whole = b"".join(segments)
+        frame, nul, _ = whole.partition(b"\0")
+        expected = "too long" if len(frame) > limit else frame if nul else None
+
+        assert outcome(segments) == expected
 
 
 class TestRefusingFrames:
@@ -122,13 +193,13 @@ class TestRefusingFrames:
         except FrameError as error:
             outcome = error
 
-        assert isinstance(outcome, FrameRequest | BadRequestFrame | NotJSON)
+        assert isinstance(outcome, Request | BadRequestFrame | NotJSON)
 
 
 class TestParsingRequests:
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
     def test_a_request_has_a_method_and_a_path(self, method: str) -> None:
-        assert parse(method=method, path="/2/score") == FrameRequest(method, "/2/score", "", {}, b"")
+        assert parse(method=method, path="/2/score") == Request(method, "/2/score", "", {}, b"", "127.0.0.1")
 
     def test_a_string_is_sent_as_it_is(self) -> None:
         request = parse(data='say "é"')
@@ -140,7 +211,7 @@ class TestParsingRequests:
         request = parse(data=data)
 
         assert request.headers == {"content-type": "application/json"}
-        assert json.loads(request.body) == data
+        assert request.body == json.dumps(data, ensure_ascii=False).encode()
 
     @pytest.mark.parametrize("members", [{}, {"data": None}])
     def test_a_request_without_data_has_an_empty_body(self, members: dict[str, None]) -> None:
@@ -201,10 +272,7 @@ class TestWritingResponses:
         assert response.to_bytes() == rb'{"code": 200, "message": "OK", "data": "\u00e9\u0000"}'
 
     def test_an_error_response_has_no_data(self) -> None:
-        assert (
-            frames.make_error_response(422).to_bytes()
-            == b'{"code": 422, "message": "Unprocessable Entity", "data": null}'
-        )
+        assert frames.refuse(422).to_bytes() == b'{"code": 422, "message": "Unprocessable Entity", "data": null}'
 
     @pytest.mark.parametrize(
         ("status", "message"),
@@ -241,7 +309,7 @@ class TestWritingResponses:
 
     @pytest.mark.parametrize(
         ("body", "reason"),
-        [(b"{", "Expecting"), (b"NaN", "NaN"), (b"\xff", "utf-8"), (b"[" * 600 + b"]" * 600, "nested too deeply")],
+        [(b"{", "Expecting"), (b"NaN", "NaN"), (b"\xff", "utf-8"), (b"[" * 600 + b"]" * 600, "nested too deep")],
     )
     def test_a_body_that_is_not_json_as_its_type_says_is_an_error(self, body: bytes, reason: str) -> None:
         with pytest.raises(ValueError, match=reason):
@@ -251,6 +319,7 @@ class TestWritingResponses:
     @given(json_values.filter(lambda value: value is not None and value != ""))
     def test_every_value_makes_the_round_trip_unchanged(self, value: object) -> None:
         request = parse(data=value)
+        assert isinstance(request.body, bytes)
 
         response = frames.make_response("200 OK", request.headers["content-type"], request.body)
 

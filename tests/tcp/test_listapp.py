@@ -1,16 +1,12 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterator
 from wsgiref.validate import validator
 
 import pytest
 
-from scoresvc.tcp import gateway
-from scoresvc.tcp.connection import ConnectionLimits
-from scoresvc.tcp.server import TcpServer
 from tests.tcp.client import Address, make_frame, send
+from tests.tcp.conftest import ServeApplication
 from tests.tcp.listapp import ListApp
 
 
@@ -32,13 +28,8 @@ def response(code: int, message: str, data: object = None) -> bytes:
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    answer = gateway.make_answer(validator(ListApp()), listener)
-    server = TcpServer(answer, listener, ConnectionLimits(), threads=2)
-    server.start()
-    yield Client(listener.getsockname())
-    server.stop(grace=2)
+def client(serve_application: ServeApplication) -> Client:
+    return Client(serve_application(validator(ListApp())))
 
 
 def test_the_root_greets(client: Client) -> None:

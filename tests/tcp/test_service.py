@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,13 +13,18 @@ from scoresvc import config
 from scoresvc.api.dispatch import Api
 from scoresvc.config import Config
 from scoresvc.http.wsgi import Application
+from scoresvc.net.calling import Caller
 from scoresvc.storage import open_store
-from scoresvc.tcp import gateway, service
-from scoresvc.tcp.frames import Answer, parse_request
+from scoresvc.tcp.frames import drop_zero_fraction
+from scoresvc.tcp.gateway import Gateway
+from tests.tcp import client
+from tests.tcp.client import Address
+from tests.tcp.conftest import ServeApplication
+from tests.tcp.listapp import ListApp
+from tests.tcp.serving import EventLoop, Server, listen
 
 Ask = Callable[..., dict[str, Any]]
 
-ADDRESS = ("127.0.0.1", 50_000)
 AS_JSON = {"Accept": "application/json"}
 
 methods = st.sampled_from(["GET", "POST", "PUT", "DELETE"])
@@ -40,6 +44,7 @@ paths = st.sampled_from(
         "/2/highscorelist?limit=1",
         "/2/highscorelist?limit=x%20y",
         "/2/highscorelist?users=4711,7",
+        "/2/highscorelist?limit=1000",
         "/3/highscorelist",
         "/2/rank/4711",
         "/2/rank/7",
@@ -54,7 +59,7 @@ headers = st.dictionaries(
     st.sampled_from(["Accept", "AUTHORIZATION", "Content-Type", "X-Forwarded-For"]),
     st.sampled_from(["application/json", " Bearer KEY ", "bearer  KEY", "Bearer KEY,KEY", "Basic KEY", "é", "", "*/*"]),
 )
-data: st.SearchStrategy[object] = st.sampled_from(
+data: st.SearchStrategy[Any] = st.sampled_from(
     [None, 1500, "1500", " 1500\n", "é", "", True, [], {}, 2**31, 1.5, "1" * 1024, "1" * 1025]
 )
 
@@ -67,16 +72,28 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def ask(api: Api) -> Ask:
+def address(api: Api, loop: EventLoop) -> Iterator[Address]:
+    """Where the service is, as `scoresvc serve` has it."""
+    caller = Caller(api, 2)
+    with Server(loop, lambda request: caller.call(drop_zero_fraction(request))) as server:
+        yield server.address
+    caller.close()
+
+
+@pytest.fixture(scope="module")
+def wsgi_address(api: Api, loop: EventLoop) -> Iterator[Address]:
+    """Where the service is as a WSGI application."""
+    listener = listen()
+    gateway = Gateway(Application(api), listener, 2)
+    with Server(loop, gateway.call, listener) as server:
+        yield server.address
+    gateway.close()
+
+
+@pytest.fixture(scope="module")
+def ask(address: Address) -> Ask:
     """Returns the response to one request."""
-    answer = service.make_answer(api)
-
-    def ask(method: str, path: str, **members: Any) -> dict[str, Any]:
-        request = parse_request(json.dumps({"method": method, "path": path} | members).encode())
-        response: dict[str, Any] = json.loads(answer(request, ADDRESS).to_bytes())
-        return response
-
-    return ask
+    return partial(client.ask, address)
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +104,23 @@ def key(ask: Ask) -> str:
     return key
 
 
-@pytest.fixture(scope="module")
-def answers(api: Api) -> Iterator[tuple[Answer, Answer]]:
-    """The answer of the service itself, and of the service as a WSGI application."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield service.make_answer(api), gateway.make_answer(Application(api), listener)
-
-
 @settings(max_examples=200, deadline=None)
 @given(methods, paths, headers, data)
 @example("POST", "/2/score", {"AUTHORIZATION": "Bearer KEY"}, 1500)
 @example("POST", "/2/score", {"AUTHORIZATION": "Bearer KEY", "Accept": "application/json"}, "1500")
 @example("POST", "/2/score?sessionkey=KEY", {}, "1" * 1025)
 def test_a_response_has_the_same_bytes_as_through_wsgi(
-    answers: tuple[Answer, Answer], key: str, method: str, path: str, headers: dict[str, str], data: object
+    address: Address,
+    wsgi_address: Address,
+    key: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    data: object,
 ) -> None:
-    frame = json.dumps({"method": method, "path": path, "headers": headers, "data": data})
-    request = parse_request(frame.replace("KEY", key).encode())
+    frame = client.make_frame(method, path, headers=headers, data=data).replace(b"KEY", key.encode())
 
-    directly, through_wsgi = [answer(request, ADDRESS).to_bytes() for answer in answers]
-
-    assert directly == through_wsgi
+    assert client.send(address, frame) == client.send(wsgi_address, frame)
 
 
 def test_a_plain_answer_is_text(ask: Ask, key: str) -> None:
@@ -135,6 +148,32 @@ def test_a_refusal_has_its_status_and_its_sentence(ask: Ask) -> None:
 @pytest.mark.parametrize(("data", "code"), [(None, 400), ("x", 400), ("1" * 1024, 400), ("1" * 1025, 413), (15, 401)])
 def test_a_body_is_a_score_of_at_most_1_kib(ask: Ask, data: object, code: int) -> None:
     assert ask("POST", "/2/score", data=data)["code"] == code
+
+
+@pytest.mark.parametrize(("level", "number", "score"), [(4, b"1700.0", 1700), (5, b"17e2", 1700), (6, b"0.0", 0)])
+def test_a_score_may_have_a_fraction_of_zero(
+    address: Address, ask: Ask, key: str, level: int, number: bytes, score: int
+) -> None:
+    frame = client.make_frame("POST", f"/{level}/score?sessionkey={key}", data="NUMBER")
+
+    response = client.send(address, frame.replace(b'"NUMBER"', number))
+
+    assert response == b'{"code": 200, "message": "OK", "data": null}'
+    assert ask("GET", f"/{level}/highscorelist")["data"] == f"4711={score}"
+
+
+@pytest.mark.parametrize("data", [1700.5, -1700.0, 2147483648.0, 12345678901.0, 1e300, "1700.0", [1700.0]])
+def test_no_other_fraction_is_a_score(ask: Ask, key: str, data: object) -> None:
+    assert ask("POST", f"/7/score?sessionkey={key}", data=data)["code"] == 400
+    assert ask("GET", "/7/highscorelist")["data"] is None
+
+
+def test_a_fraction_of_zero_reaches_another_application_as_it_came(serve_application: ServeApplication) -> None:
+    address = serve_application(ListApp())
+
+    response = client.send(address, client.make_frame("GET", "/echo", data=1700.0))
+
+    assert response == b'{"code": 200, "message": "OK", "data": 1700.0}'
 
 
 def test_the_path_of_a_login_may_end_in_a_number_sign(ask: Ask) -> None:

@@ -18,7 +18,7 @@ from scoresvc.scores import (
 )
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
 from scoresvc.storage.sqlite.versions import LevelVersions
@@ -33,10 +33,10 @@ TOP = Position(UINT31_MAX + 1, 0, 0)  # before all entries
 class Boards:
     """Reads boards; methods raise Unavailable where the database cannot be read."""
 
-    def __init__(self, connections: Connections, versions: LevelVersions) -> None:
-        self._connections = connections
+    def __init__(self, readers: Readers, versions: LevelVersions) -> None:
+        self._readers = readers
         self._versions = versions
-        ((cursor_key,),) = connections.read("SELECT key FROM cursor_key", {})
+        ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
         self._lists: Cache[int, str] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
         self._first_pages: Cache[tuple[int, int], Board] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
@@ -47,7 +47,7 @@ class Boards:
 
     def _read_list(self, level_id: int) -> str:
         """Python's lock is given up for each row that is fetched, so SQLite makes them one."""
-        ((text,),) = self._connections.read(
+        ((text,),) = self._readers.read(
             """
             SELECT coalesce(group_concat(user_id || '=' || score), '')
               FROM (SELECT user_id, score
@@ -70,7 +70,7 @@ class Boards:
         return self._first_pages.get((level_id, limit), version, self._read_page, level_id, limit, TOP)
 
     def _read_page(self, level_id: int, limit: int, after: Position) -> Board:
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             positions = _read_below(connection, level_id, after, limit + 1)
             return self._make_board(connection, level_id, positions[:limit], has_more=len(positions) > limit)
 
@@ -79,7 +79,7 @@ class Boards:
 
         `(count - 1) // 2` stand above, the rest below; what one end lacks is taken at the other.
         """
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             position = read_position(connection, level_id, user_id)
             if position is None:
                 return None
@@ -92,7 +92,7 @@ class Boards:
 
     def of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
         """Returns those of the users that have a score, with their ranks on the whole board."""
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             positions = _read_users(connection, level_id, user_ids)
             ranks = {score: rank_of(connection, level_id, score) for score in {each.score for each in positions}}
             entries = tuple([_entry(ranks[position.score], position) for position in positions])
@@ -100,7 +100,7 @@ class Boards:
 
     def standing(self, level_id: int, user_id: int) -> Standing | None:
         """Returns None for a user without a score."""
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             position = read_position(connection, level_id, user_id)
             if position is None:
                 return None
@@ -117,12 +117,12 @@ class Boards:
 
     def bests(self, user_id: int) -> list[tuple[int, int]]:
         """Returns level and score of each of a user's bests, by level."""
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             return _read_bests(connection, user_id)
 
     def user_scores(self, user_id: int) -> UserScores:
         """Returns each of a user's bests with its rank, by level."""
-        with self._connections.snapshot() as connection:
+        with self._readers.snapshot() as connection:
             scores = [
                 LevelScore(level_id, score, rank_of(connection, level_id, score), players_of(connection, level_id))
                 for level_id, score in _read_bests(connection, user_id)

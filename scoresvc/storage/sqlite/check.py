@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from scoresvc.errors import StartError
 from scoresvc.storage.sqlite import ranks
-from scoresvc.storage.sqlite.connections import Connections, connect_reading
+from scoresvc.storage.sqlite.connections import WritingConnection, connect_reading
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
 
@@ -37,15 +37,11 @@ def find_faults(path: Path) -> Iterator[str]:
             yield f"the database cannot be read: {error}"
 
 
-def repair(connections: Connections) -> None:
-    """Rebuilds the ranks and the indexes from the scores, in one transaction. Raises Unavailable."""
-    connections.write(_rebuild, None)
-
-
-def _rebuild(connection: sqlite3.Connection, rows: list[None]) -> list[None]:
-    connection.execute("REINDEX scores")
-    ranks.rebuild(connection)
-    return rows
+def repair(database: WritingConnection) -> None:
+    """Rebuilds the ranks and the indexes from the scores, in one transaction. Raises StartError."""
+    with database.transaction() as connection:
+        connection.execute("REINDEX scores")
+        ranks.rebuild(connection)
 
 
 def _refuse_other_versions(connection: sqlite3.Connection, path: Path) -> None:

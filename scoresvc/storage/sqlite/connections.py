@@ -1,38 +1,27 @@
-"""The connections to one SQLite file in WAL mode: any number of readers, one writer."""
+"""The connections to one SQLite file in WAL mode: one that writes, any number that read."""
 
 from __future__ import annotations
 
 import fcntl
 import logging
 import os
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 from urllib.parse import quote
 
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.sqlite.library import OLDEST, SQLITE_VERSION, is_fault, sqlite3, supports_multiple_writers
-from scoresvc.storage.sqlite.lock import FairLock
-from scoresvc.storage.sqlite.transactions import Change, Transactions
-from scoresvc.storage.sqlite.writer import LOCKED_TIMEOUT, Writer
-from scoresvc.storage.write import Write
-
-R = TypeVar("R")
-T = TypeVar("T")
-U = TypeVar("U")
 
 OPEN_TIMEOUT = 5.0  # seconds that the start waits for another program
-LAST_RESPONSES_WAIT = 0.5  # seconds for the last responses to leave before a broken process ends
+READ_TIMEOUT = 2.0  # seconds that a reader waits for another program
 
 OPENING = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA journal_size_limit = 4194304",
-    "PRAGMA busy_timeout = 100",
 )
 SYNCHRONOUS = {
     "full": "PRAGMA synchronous = FULL",
@@ -42,111 +31,116 @@ SYNCHRONOUS = {
 log = logging.getLogger("scoresvc.database")
 
 
-def end_process() -> None:
-    """Ends this process with status 1, so that its supervisor starts a new one."""
-    try:
-        time.sleep(LAST_RESPONSES_WAIT)
-        logging.shutdown()
-    finally:
-        os._exit(1)
-
-
-class Connections:
-    """The file at `path` is made where there is none, its folder is not.
+class WritingConnection:
+    """The one connection that writes; the file at `path` is made where there is none, its folder is not.
 
     `durability` is "full" (a commit survives a power cut) or "process" (it survives the
-    death of the process only). Where several `processes` write, a fair lock orders them.
-    `on_broken` is called in the writer's thread when that has stopped for good.
+    death of the process only). May be used in another thread than the one that opens it.
 
     Raises StartError where the file cannot be opened, or another process writes to it
     and this SQLite does not support two.
     """
 
-    def __init__(
-        self, path: Path, durability: str = "full", processes: int = 1, on_broken: Callable[[], None] = end_process
-    ) -> None:
+    def __init__(self, path: Path, durability: str = "full") -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise StartError(f"SQLite {SQLITE_VERSION} is too old; install scoresvc[sqlite]")
         self.path = path.resolve()  # there must be one lock, whatever links lead here
         self._lock_file = _lock_beside(self.path)
         try:
-            connection = _connect_writing(self.path, durability)
+            self.connection = _connect(self.path, durability)
         except sqlite3.Error as error:
             self._lock_file.close()
             raise StartError(f"cannot open the database {self.path}: {error}") from None
         self._file = self.path.stat()
-        lock = FairLock(self._lock_file.fileno()) if processes > 1 else nullcontext()
-        self._writer = Writer(Transactions(connection, self._is_in_place), lock, on_broken)
-        self._idle_readers: deque[sqlite3.Connection] = deque()
 
-    def write(self, change: Change[R, T], row: R) -> T:
-        """Makes `change` for `row` in a transaction; returns its result once that is committed.
-
-        Rows that gather for the same change are handed to it together. Raises
-        Unavailable where the database cannot take it now, and what `change` raises.
-        """
-        return self.begin(change, row, lambda output: output).result()
-
-    def begin(self, change: Change[R, T], row: R, after_commit: Callable[[T], U]) -> Write[U]:
-        """Begins what `write` does; the result is what `after_commit` makes of it, see `Write`.
-
-        Raises Unavailable where no more writes may wait.
-        """
-        return self._writer.begin(change, row, after_commit)
-
-    def read(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
-        """Returns all rows of one query. Raises Unavailable where the database cannot be read."""
-        with self._reader() as reader:
-            # All rows at once: an unfinished cursor would keep the write-ahead log from being reset.
-            return reader.execute(sql, values).fetchall()
-
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """Lends a reader whose queries all see the same commits. Raises Unavailable as `read` does."""
-        with self._reader() as reader:
-            reader.execute("BEGIN")
-            yield reader
-            reader.execute("ROLLBACK")
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lends a reader, which is closed after any error: what state it is in, nobody knows."""
-        reader = None
-        try:
-            reader = self._take_reader()
-            yield reader
-        except BaseException as error:
-            if reader:
-                reader.close()
-            if not is_fault(error):
-                raise
-            log.exception("cannot read")
-            raise Unavailable from None
-        self._idle_readers.append(reader)
-
-    def _take_reader(self) -> sqlite3.Connection:
-        try:
-            return self._idle_readers.pop()
-        except IndexError:
-            return connect_reading(self.path)
-
-    def _is_in_place(self) -> bool:
+    def is_in_place(self) -> bool:
+        """Returns whether the file of the database is still where it was opened."""
         try:
             return os.path.samestat(self.path.stat(), self._file)
         except OSError:
             return False
 
+    def shorten_timeout(self) -> None:
+        """To be called before there is a writer, which itself tries again while another program holds the database."""
+        self.connection.execute("PRAGMA busy_timeout = 100")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits what is done in a `with` block, or nothing of it. Raises StartError where the database is at fault.
+
+        For what happens before or without the writer.
+        """
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            if is_fault(error):
+                raise StartError(f"cannot write to the database {self.path}: {error}") from None
+            raise
+
     def close(self) -> None:
-        """Commits what waits, then closes the connections."""
-        while self._idle_readers:
-            self._idle_readers.pop().close()
-        self._writer.stop()  # last: only a writing connection leaves no write-ahead log behind
+        self.connection.close()
         self._lock_file.close()
 
 
-def _connect_writing(path: Path, durability: str) -> sqlite3.Connection:
+class Readers:
+    """Connections that cannot write to the database at `path`, which exists; for any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: deque[sqlite3.Connection] = deque()
+
+    def read(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+        """Returns all rows of one query. Raises Unavailable where the database cannot be read."""
+        with self._connection() as connection:
+            # All rows at once: an unfinished cursor would keep the write-ahead log from being reset.
+            return connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Lends a connection whose queries all see the same commits. Raises Unavailable as `read` does."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lends a connection, which is closed after any error: what state it is in, nobody knows."""
+        connection = None
+        try:
+            connection = self._take()
+            yield connection
+        except BaseException as error:
+            if connection:
+                connection.close()
+            if not is_fault(error):
+                raise
+            log.exception("cannot read")
+            raise Unavailable from None
+        self._idle.append(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect_reading(self._path)
+
+    def close(self) -> None:
+        """Closes those that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _connect(path: Path, durability: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=OPEN_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
+        ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        if mode != "wal":  # after a fault of the disk it says so instead of raising
+            raise sqlite3.OperationalError(f"its journal mode stays {mode}")
         for pragma in (*OPENING, SYNCHRONOUS[durability]):
             connection.execute(pragma)
     except sqlite3.Error:
@@ -158,7 +152,7 @@ def _connect_writing(path: Path, durability: str) -> sqlite3.Connection:
 def connect_reading(path: Path) -> sqlite3.Connection:
     """Returns a connection that cannot write, to a database that exists."""
     uri = f"file:{quote(str(path))}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=LOCKED_TIMEOUT, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(uri, uri=True, timeout=READ_TIMEOUT, isolation_level=None, check_same_thread=False)
 
 
 def _lock_beside(path: Path) -> IO[bytes]:

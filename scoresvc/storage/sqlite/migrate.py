@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scoresvc.errors import StartError
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
 
 
@@ -17,14 +17,25 @@ class Migration(NamedTuple):
     sql: str
 
 
-def migrate(connections: Connections) -> list[str]:
+def migrate(database: WritingConnection) -> list[str]:
     """Brings the database up to date in one transaction; returns the names of what was applied.
 
-    Raises StartError where the database is newer than this code, and Unavailable
-    where it cannot be written.
+    Raises StartError where the database is newer than this code, of another program, or cannot be written.
     """
     migrations = read_migrations()
-    return connections.write(_apply_missing, migrations)
+    with database.transaction() as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > migrations[-1].version:
+            raise StartError(
+                f"the database {database.path} has version {version}, this scoresvc knows {migrations[-1].version} at"
+                " most; install a newer scoresvc"
+            )
+        if _is_of_another_program(connection, version):
+            raise StartError(f"{database.path} is the database of another program; name another file")
+        missing = [migration for migration in migrations if migration.version > version]
+        for migration in missing:
+            _apply(connection, migration)
+    return [migration.name for migration in missing]
 
 
 def read_migrations() -> list[Migration]:
@@ -38,22 +49,10 @@ def read_migrations() -> list[Migration]:
     ]
 
 
-def _apply_missing(connection: sqlite3.Connection, rows: list[list[Migration]]) -> list[list[str]]:
-    (migrations,) = rows
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > migrations[-1].version:
-        raise StartError(
-            f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
-            " install a newer scoresvc"
-        )
-    if _is_of_another_program(connection, version):
-        raise StartError("it is the database of another program; name another file")
-    missing = [migration for migration in migrations if migration.version > version]
-    for migration in missing:
-        for statement in split_statements(migration.sql):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {migration.version}")
-    return [[migration.name for migration in missing]]
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    for statement in split_statements(migration.sql):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {migration.version}")
 
 
 def _is_of_another_program(connection: sqlite3.Connection, version: int) -> bool:

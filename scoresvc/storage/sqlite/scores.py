@@ -7,37 +7,53 @@ from collections.abc import Callable
 
 from scoresvc.scores import PostResult
 from scoresvc.storage.sqlite.boards import read_position
-from scoresvc.storage.sqlite.connections import Connections
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
-from scoresvc.storage.sqlite.transactions import SingleStatement
+from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.write import Write
 
 Post = tuple[int, int, int]  # level, user, score
+Outcome = tuple[bool, int, int | None, int, int]  # the fields of PostResult
 
 
 class Scores:
-    """Stores posts. `clock` returns Unix seconds. Methods raise Unavailable where the database takes no more.
+    """Posts scores with `begin`. Methods raise Unavailable where the database takes no more."""
+
+    def __init__(self, begin: Begin, changes: ScoreChanges) -> None:
+        self._begin = begin
+        self._post = changes.post
+        self._post_and_rank = changes.post_and_rank
+
+    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
+        """Stores `score` where it is the user's best on the level; it is on disk when the write is done."""
+        return self._begin(self._post, (level_id, user_id, score), _nothing)
+
+    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
+        """As `post`; the result says what the post changed."""
+        return self._begin(self._post_and_rank, (level_id, user_id, score), _make_result)
+
+
+def _nothing(may_have_changed: bool) -> None:
+    return None
+
+
+def _make_result(outcome: Outcome) -> PostResult:
+    return PostResult(*outcome)
+
+
+class ScoreChanges:
+    """What the writer does for posts. `clock` returns Unix seconds.
 
     Who reaches a score later comes later on the board, even where the clock stands still or jumps back.
     """
 
-    def __init__(self, connections: Connections, versions: LevelVersions, clock: Callable[[], float]) -> None:
-        self._connections = connections
+    def __init__(self, versions: LevelVersions, clock: Callable[[], float]) -> None:
         self._versions = versions
         self._clock = clock
-        self._store_posts = SingleStatement(self._store)
         self._latest = 0  # Unix microseconds; rises with every post, whatever the clock does
-
-    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        """Stores `score` where it is the user's best on the level; it is on disk when the write is done."""
-
-        def announce(may_have_changed: bool) -> None:
-            if may_have_changed:
-                self._versions.advance(level_id)
-
-        return self._connections.begin(self._store_posts, (level_id, user_id, score), announce)
+        self.post = Change("post", self._store, self._after_post, is_single_statement=True)
+        self.post_and_rank = Change("post_and_rank", self._store_and_rank, self._after_post_and_rank)
 
     def _store(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
         """Returns for each whether it may have changed the level.
@@ -66,20 +82,14 @@ class Scores:
         ).rowcount
         return [changed > 0] * len(posts)
 
-    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
-        """As `post`; the result says what the post changed."""
+    def _after_post(self, post: Post, may_have_changed: bool) -> None:
+        if may_have_changed:
+            self._versions.advance(post[0])
 
-        def announce(result: PostResult) -> PostResult:
-            if result.improved:
-                self._versions.advance(level_id)
-            return result
-
-        return self._connections.begin(self._store_and_rank, (level_id, user_id, score), announce)
-
-    def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[PostResult]:
+    def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[Outcome]:
         return [self._store_one_and_rank(connection, post) for post in posts]
 
-    def _store_one_and_rank(self, connection: sqlite3.Connection, post: Post) -> PostResult:
+    def _store_one_and_rank(self, connection: sqlite3.Connection, post: Post) -> Outcome:
         level_id, user_id, score = post
         before = read_position(connection, level_id, user_id)
         previous = before.score if before else None
@@ -87,6 +97,9 @@ class Scores:
         if improved:
             self._store(connection, [post])
         best = score if previous is None else max(score, previous)
-        return PostResult(
-            improved, best, previous, rank_of(connection, level_id, best), players_of(connection, level_id)
-        )
+        return improved, best, previous, rank_of(connection, level_id, best), players_of(connection, level_id)
+
+    def _after_post_and_rank(self, post: Post, outcome: Outcome) -> None:
+        improved, *_ = outcome
+        if improved:
+            self._versions.advance(post[0])

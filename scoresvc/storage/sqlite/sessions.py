@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from scoresvc.errors import Unavailable
 from scoresvc.scores import Session, Timestamp
 from scoresvc.storage.cache import Cache
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.transactions import Begin, Change, log
 from scoresvc.storage.write import Write
 
 KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
@@ -24,62 +23,40 @@ PURGE_SLICE = 200  # sessions in one transaction
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
 
-log = logging.getLogger("scoresvc.database")
-
-
-class NewSession(NamedTuple):
-    key_hash: bytes  # the SHA-256 of the key
-    user_id: int
-    expires_at: float  # Unix seconds
+NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when it expires in Unix seconds
+Slice = tuple[float, int]  # now in Unix seconds, the number of sessions
 
 
 class Sessions:
-    """Begins sessions, finds them by key, and purges the expired ones in a thread of its own.
+    """Begins sessions with `begin`, and finds them by key.
 
     A session lasts `lifetime` seconds; with `one_per_user` a login ends the user's earlier
     ones. `clock` returns Unix seconds. Methods raise Unavailable where the database cannot serve them.
     """
 
-    def __init__(self, connections: Connections, lifetime: int, one_per_user: bool, clock: Callable[[], float]) -> None:
-        self._connections = connections
+    def __init__(
+        self,
+        readers: Readers,
+        begin: Begin,
+        changes: SessionChanges,
+        lifetime: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._readers = readers
+        self._begin = begin
+        self._log_in = changes.log_in
         self._lifetime = lifetime
-        self._one_per_user = one_per_user
         self._clock = clock
         # With one session per user another process may end any of them at any time.
-        self._cache: Cache[str, tuple[int, float] | None] = Cache(0 if one_per_user else SESSIONS_CACHED, CACHE_AGE_MAX)
-        self._closing = threading.Event()
-        self._purger = threading.Thread(target=self._purge_periodically, name="scoresvc-purger", daemon=True)
-        self._purger.start()
+        sessions_cached = 0 if changes.one_per_user else SESSIONS_CACHED
+        self._cache: Cache[str, tuple[int, float] | None] = Cache(sessions_cached, CACHE_AGE_MAX)
 
     def log_in(self, user_id: int) -> Write[Session]:
         """Begins a session, which is stored when the write is done."""
         key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
         expires_at = self._clock() + self._lifetime
         session = Session(user_id, key, Timestamp(expires_at * 1_000_000))
-        return self._connections.begin(self._store, NewSession(_hash(key), user_id, expires_at), lambda stored: session)
-
-    def _store(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
-        if self._one_per_user:
-            for session in sessions:
-                connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": session.user_id})
-                self._insert(connection, [session])
-        else:
-            self._insert(connection, sessions)
-        return [None] * len(sessions)
-
-    def _insert(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> None:
-        """One statement for all, so that Python's lock is given up once; JSON has no bytes: the hashes are one blob."""
-        connection.execute(
-            """
-            INSERT INTO sessions (key_hash, user_id, expires_at)
-            SELECT substr(:hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
-              FROM json_each(:sessions)
-            """,
-            {
-                "hashes": b"".join([session.key_hash for session in sessions]),
-                "sessions": json.dumps([(session.user_id, session.expires_at) for session in sessions]),
-            },
-        )
+        return self._begin(self._log_in, (_hash(key), user_id, expires_at), lambda stored: session)
 
     def user_of(self, key: str) -> int | None:
         """Returns whose session `key` is, None where it is unknown or has expired."""
@@ -91,7 +68,7 @@ class Sessions:
 
     def _read(self, key: str) -> tuple[int, float] | None:
         """Returns the user, and when the session expires, in Unix seconds."""
-        rows: list[tuple[int, float]] = self._connections.read(
+        rows: list[tuple[int, float]] = self._readers.read(
             """
             SELECT user_id, expires_at
               FROM sessions
@@ -101,13 +78,38 @@ class Sessions:
         )
         return rows[0] if rows else None
 
-    def purge(self) -> None:
-        """Deletes the sessions that have expired, a slice at a time so that others may write in between."""
-        expired = {"now": self._clock(), "slice": PURGE_SLICE}
-        while self._connections.write(self._delete, expired) == PURGE_SLICE and not self._closing.is_set():
-            pass
 
-    def _delete(self, connection: sqlite3.Connection, slices: list[dict[str, Any]]) -> list[int]:
+class SessionChanges:
+    """What the writer does for sessions. With `one_per_user` a login ends the user's earlier ones."""
+
+    def __init__(self, one_per_user: bool) -> None:
+        self.one_per_user = one_per_user
+        self.log_in = Change("log_in", self._replace if one_per_user else self._insert)
+        self.purge = Change("purge", self._delete_slices)
+
+    def _replace(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
+        for session in sessions:
+            connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": session[1]})
+            self._insert(connection, [session])
+        return [None] * len(sessions)
+
+    def _insert(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
+        """One statement for all, so that Python's lock is given up once; JSON has no bytes: the hashes are one blob."""
+        connection.execute(
+            """
+            INSERT INTO sessions (key_hash, user_id, expires_at)
+            SELECT substr(:hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
+              FROM json_each(:sessions)
+            """,
+            {
+                "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
+                "sessions": json.dumps([(user_id, expires_at) for _, user_id, expires_at in sessions]),
+            },
+        )
+        return [None] * len(sessions)
+
+    def _delete_slices(self, connection: sqlite3.Connection, slices: list[Slice]) -> list[int]:
+        """Returns for each how many were deleted."""
         return [
             connection.execute(
                 """
@@ -116,27 +118,50 @@ class Sessions:
                                       FROM sessions
                                      WHERE expires_at <= :now
                                      ORDER BY expires_at
-                                     LIMIT :slice)
+                                     LIMIT :count)
                 """,
-                expired,
+                {"now": now, "count": count},
             ).rowcount
-            for expired in slices
+            for now, count in slices
         ]
 
-    def _purge_periodically(self) -> None:
+
+class SessionPurger:
+    """Deletes expired sessions periodically, a slice at a time so that others may write in between."""
+
+    def __init__(self, begin: Begin, changes: SessionChanges, clock: Callable[[], float]) -> None:
+        self._begin = begin
+        self._change = changes.purge
+        self._clock = clock
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scoresvc-purger", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def purge(self) -> None:
+        """Deletes all that have expired by now. Raises Unavailable."""
+        now = self._clock()
+        while not self._closing.is_set() and self._delete_slice(now) == PURGE_SLICE:
+            pass
+
+    def _delete_slice(self, now: float) -> int:
+        return self._begin(self._change, (now, PURGE_SLICE), int).result()
+
+    def _run(self) -> None:
         while not self._closing.wait(PURGE_INTERVAL):
             try:
                 self.purge()
             except Unavailable:
                 log.warning("expired sessions are kept until the database can be written")
 
-    def stop_purging(self) -> None:
+    def stop(self) -> None:
         """Lets the thread end after the slice that it is at."""
         self._closing.set()
 
     def join(self) -> None:
         """Waits for the thread; to be called once nothing can be written any more."""
-        self._purger.join()
+        self._thread.join()
 
 
 def _hash(key: str) -> bytes:

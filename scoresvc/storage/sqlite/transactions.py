@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.sqlite.library import fsync_failed, is_busy, is_fault, sqlite3
@@ -13,25 +13,43 @@ from scoresvc.storage.write import Write
 
 R = TypeVar("R")
 T = TypeVar("T")
+U = TypeVar("U")
 
-# Makes a change for each of the rows, returns one result for each. May be called again after a rollback.
-Change = Callable[[sqlite3.Connection, list[R]], Iterable[T]]
 Batch = list[Write[Any]]
 
 log = logging.getLogger("scoresvc.database")
 
 
-@dataclass(frozen=True)
-class SingleStatement(Generic[R, T]):
-    """A change of one SQL statement, which is atomic by itself.
+def _nothing(row: Any, output: Any) -> None:
+    return None
 
-    It needs no BEGIN and no COMMIT, each of which would give up the interpreter's lock and wait for it again.
+
+@dataclass(frozen=True, eq=False)
+class Change(Generic[R, T]):
+    """A kind of change to the database, made for all the rows that gathered for it at once.
+
+    `apply` returns one output for each row; it may be called again after a rollback. Rows and outputs are numbers,
+    bytes, text, None, and tuples of them, so that they can be sent to another process, which knows the change by its
+    `name`. `after_commit` is called by the writer with row and output, before the write is acknowledged. A change of
+    a single SQL statement is atomic by itself: it needs no BEGIN and no COMMIT, each of which would give up
+    the interpreter's lock and wait for it again.
     """
 
-    change: Change[R, T]
+    name: str
+    apply: Callable[[sqlite3.Connection, list[R]], Iterable[T]]
+    after_commit: Callable[[R, T], object] = _nothing
+    is_single_statement: bool = False
 
-    def __call__(self, connection: sqlite3.Connection, rows: list[R]) -> Iterable[T]:
-        return self.change(connection, rows)
+
+class Begin(Protocol):
+    """How a write is begun, in whatever process the writer is."""
+
+    def __call__(self, change: Change[R, T], row: R, convert: Callable[[T], U]) -> Write[U]:
+        """Begins `change` for `row`; the result is what `convert` makes of its output.
+
+        Rows that gather for the same change are made together. The write's result raises Unavailable where the
+        database cannot take it, and what the change raised. Raises Unavailable where no more writes may wait.
+        """
 
 
 class Transactions:
@@ -71,19 +89,19 @@ class Transactions:
         self._log_fault("")
         if not self._is_in_place():
             raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
-        # All results before any callback: who learns of one write may ask for what another has changed.
+        # For all of them before any callback: who learns of one write may ask for what another has changed.
         for write in batch:
-            write.succeed()
+            write.change.after_commit(write.row, write.output)
         for write in batch:
             write.finish()
         batch.clear()
 
     def _make_changes(self, batch: Batch) -> None:
         changes = _by_change(batch)
-        if len(changes) > 1 or not isinstance(batch[0].change, SingleStatement):
+        if len(changes) > 1 or not batch[0].change.is_single_statement:
             self._connection.execute("BEGIN IMMEDIATE")
         for change, writes in changes.items():
-            outputs = change(self._connection, [write.row for write in writes])
+            outputs = change.apply(self._connection, [write.row for write in writes])
             for write, output in zip(writes, outputs, strict=True):
                 write.output = output
 
@@ -140,9 +158,6 @@ class Transactions:
             log.error("cannot write: %s", fault)
         else:
             log.warning("can write again")
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:

@@ -1,23 +1,25 @@
-"""A version for each level, in memory that all processes of a database share.
+"""A version for each level, in a file that all processes of a database share.
 
-Theory of operation: the writer's thread of any process calls `advance` for every level that a commit has
-changed, after the commit and before the write is acknowledged. A reader, in any thread of any process,
-takes `version_of` the level first and then reads the database. So for as long as the version stays the same,
-nothing that was acknowledged is missing from what was read. To read first and take the version
-afterwards, or to acknowledge before `advance`, breaks that. The versions live in the file `.changes` beside the
-database; they mean nothing after a restart, and a level shares its slot with every 4,096th other one, which
-costs only a needless read.
+Theory of operation: the writer calls `advance` for every level that a commit has changed, after the commit and before
+the write is acknowledged. A reader, in any thread of any process, takes `version_of` the level first and then reads
+the database. So for as long as the version stays the same, nothing that was acknowledged is missing from what was
+read. To read first and take the version afterwards, or to acknowledge before `advance`, breaks that. The file
+`.changes` stands beside the database; what is in it means nothing after a restart. A level shares its slot with every
+4,096th other one, which costs only a needless read. The file is not mapped into memory: where somebody truncates it, a
+process that had done so would die of SIGBUS; here it reads as zeros, which are another version, too.
 """
 
 from __future__ import annotations
 
-import mmap
+import logging
 import os
 import time
 from pathlib import Path
 
 SLOTS = 4096
 SLOT_BYTES = 8
+
+log = logging.getLogger("scoresvc.database")
 
 
 class LevelVersions:
@@ -27,18 +29,18 @@ class LevelVersions:
         size = SLOTS * SLOT_BYTES
         with path.open("ab+") as file:
             if file.seek(0, os.SEEK_END) < size:
-                # Written, not left as a hole: on a full disk a store to a hole would end the process.
-                file.write(bytes(size))
-                file.flush()
-            self._memory = mmap.mmap(file.fileno(), size)
-        self._slots = memoryview(self._memory).cast("Q")
+                file.write(bytes(size))  # so that a disk which fills up later has room for it
+        self._file = path.open("r+b", buffering=0)
 
-    def version_of(self, level_id: int) -> int:
-        return self._slots[level_id % SLOTS]
+    def version_of(self, level_id: int) -> bytes:
+        return os.pread(self._file.fileno(), SLOT_BYTES, level_id % SLOTS * SLOT_BYTES)
 
     def advance(self, level_id: int) -> None:
-        self._slots[level_id % SLOTS] = time.monotonic_ns()
+        version = time.monotonic_ns().to_bytes(SLOT_BYTES, "little")
+        try:
+            os.pwrite(self._file.fileno(), version, level_id % SLOTS * SLOT_BYTES)
+        except OSError as error:  # truncated on a disk that is full by now; caches are short-lived by themselves
+            log.error("cannot tell other processes of a change: %s", error.strerror)
 
     def close(self) -> None:
-        self._slots.release()
-        self._memory.close()
+        self._file.close()

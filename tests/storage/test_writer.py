@@ -15,9 +15,11 @@ import pytest
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.sqlite import connections as connections_module
 from scoresvc.storage.sqlite import writer as module
-from scoresvc.storage.sqlite.connections import Connections
+from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3, supports_multiple_writers
+from scoresvc.storage.sqlite.transactions import Change
 from scoresvc.storage.sqlite.writer import LOCKED_QUEUE_MAX, LOCKED_TIMEOUT
+from tests.storage.database import Database
 
 
 @pytest.fixture
@@ -27,8 +29,8 @@ def broken() -> threading.Event:
 
 
 @pytest.fixture
-def database(database_path: Path, broken: threading.Event) -> Iterator[Connections]:
-    with closing(Connections(database_path, on_broken=broken.set)) as database:
+def database(database_path: Path, broken: threading.Event) -> Iterator[Database]:
+    with closing(Database(database_path, on_broken=broken.set)) as database:
         database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT)")
         yield database
 
@@ -42,14 +44,14 @@ def execute(connection: sqlite3.Connection, statements: list[str]) -> list[list[
     return [connection.execute(statement).fetchall() for statement in statements]
 
 
-def numbers(database: Connections) -> list[int]:
-    return [number for (number,) in database.read("SELECT n FROM t ORDER BY n", {})]
+def numbers(database: Database) -> list[int]:
+    return [number for (number,) in database.read("SELECT n FROM t ORDER BY n")]
 
 
 class Hold:
     """Keeps the writer busy inside a change, so that others gather behind it."""
 
-    def __init__(self, database: Connections) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._entered = threading.Event()
         self._leave = threading.Event()
@@ -70,29 +72,29 @@ class Hold:
         self._thread.join()
 
     def wait_for(self, count: int) -> None:
-        while self._database._writer._queue.qsize() < count:
+        while self._database.writer._queue.qsize() < count:
             time.sleep(0.001)
 
 
-def test_the_pragmas_hold_on_the_writing_connection(database: Connections) -> None:
+def test_the_pragmas_hold_on_the_writing_connection(database: Database) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys", "trusted_schema")
 
     assert [database.write(execute, f"PRAGMA {name}") for name in names] == [[("wal",)], [(2,)], [(1,)], [(0,)]]
 
 
 def test_durability_process_does_without_the_fsync_of_each_commit(tmp_path: Path) -> None:
-    with closing(Connections(tmp_path / "p.sqlite3", durability="process")) as database:
+    with closing(Database(tmp_path / "p.sqlite3", durability="process")) as database:
         assert database.write(execute, "PRAGMA synchronous") == [(1,)]
 
 
-def test_a_change_is_committed_when_its_result_is_there(database: Connections, database_path: Path) -> None:
+def test_a_change_is_committed_when_its_result_is_there(database: Database, database_path: Path) -> None:
     assert database.write(insert, (7, "")) == 7
 
     with closing(sqlite3.connect(database_path)) as beside:
         assert beside.execute("SELECT n FROM t").fetchall() == [(7,)]
 
 
-def test_changes_that_gather_are_committed_in_one_transaction(database: Connections) -> None:
+def test_changes_that_gather_are_committed_in_one_transaction(database: Database) -> None:
     transactions: list[str] = []
 
     def trace(connection: sqlite3.Connection, callbacks: list[object]) -> list[object]:
@@ -112,7 +114,7 @@ def test_changes_that_gather_are_committed_in_one_transaction(database: Connecti
     assert transactions.count("COMMIT") == 3  # the first change, the hold, the twenty
 
 
-def test_a_bad_change_fails_alone_and_leaves_nothing(database: Connections) -> None:
+def test_a_bad_change_fails_alone_and_leaves_nothing(database: Database) -> None:
     def bad(connection: sqlite3.Connection, rows: list[None]) -> list[None]:
         insert(connection, [(100, "")])
         raise KeyError("a bug")
@@ -132,7 +134,7 @@ def test_a_bad_change_fails_alone_and_leaves_nothing(database: Connections) -> N
     assert numbers(database) == [1, 2]
 
 
-def test_a_failed_commit_fails_its_whole_batch(database: Connections) -> None:
+def test_a_failed_commit_fails_its_whole_batch(database: Database) -> None:
     database.write(execute, "CREATE TABLE child (n INTEGER REFERENCES t (n) DEFERRABLE INITIALLY DEFERRED)")
 
     with ThreadPoolExecutor(2) as pool:
@@ -148,9 +150,9 @@ def test_a_failed_commit_fails_its_whole_batch(database: Connections) -> None:
     assert database.write(insert, (2, "")) == 2
 
 
-def test_on_a_full_disk_reading_goes_on_and_writing_comes_back_with_the_room(database: Connections) -> None:
+def test_on_a_full_disk_reading_goes_on_and_writing_comes_back_with_the_room(database: Database) -> None:
     database.write(insert, (1, ""))
-    (pages,) = database.read("PRAGMA page_count", {})[0]
+    (pages,) = database.read("PRAGMA page_count")[0]
     database.write(execute, f"PRAGMA max_page_count = {pages}")
 
     for _ in range(3):
@@ -163,7 +165,7 @@ def test_on_a_full_disk_reading_goes_on_and_writing_comes_back_with_the_room(dat
     assert numbers(database) == [1, 2]
 
 
-def test_after_a_failed_fsync_the_writer_stops_for_good(database: Connections, broken: threading.Event) -> None:
+def test_after_a_failed_fsync_the_writer_stops_for_good(database: Database, broken: threading.Event) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = 1034  # type: ignore[misc]
 
@@ -180,7 +182,7 @@ def test_after_a_failed_fsync_the_writer_stops_for_good(database: Connections, b
     assert numbers(database) == []
 
 
-def test_a_dead_writer_leaves_no_caller_waiting(database: Connections, broken: threading.Event) -> None:
+def test_a_dead_writer_leaves_no_caller_waiting(database: Database, broken: threading.Event) -> None:
     with ThreadPoolExecutor(9) as pool:
         with Hold(database) as hold:
             dying = pool.submit(database.write, lambda connection, rows: sys.exit(), None)
@@ -194,7 +196,7 @@ def test_a_dead_writer_leaves_no_caller_waiting(database: Connections, broken: t
     assert broken.wait(10)
 
 
-def test_a_callback_runs_in_the_writer_s_thread_when_the_write_is_done(database: Connections) -> None:
+def test_a_callback_runs_in_the_writer_s_thread_when_the_write_is_done(database: Database) -> None:
     called_by: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     with Hold(database) as hold:
@@ -207,21 +209,22 @@ def test_a_callback_runs_in_the_writer_s_thread_when_the_write_is_done(database:
     assert write.result() == "1"
 
 
-def test_all_results_of_a_batch_are_there_before_any_callback_runs(database: Connections) -> None:
-    noted: list[str] = []
-    seen: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+def test_all_writes_of_a_batch_are_announced_before_any_callback_runs(database: Database) -> None:
+    noted: list[int] = []
+    seen: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+    noting = Change("insert", insert, after_commit=lambda row, output: noted.append(output))
 
     with Hold(database) as hold:
-        first = database.begin(insert, (1, ""), lambda made: noted.append("first"))
-        database.begin(insert, (2, ""), lambda made: noted.append("second"))
+        first = database.writer.begin(noting, (1, ""), int)
+        database.writer.begin(noting, (2, ""), int)
         hold.wait_for(2)
         first.add_done_callback(lambda done: seen.put(list(noted)))
 
-    assert seen.get(timeout=10) == ["first", "second"]
+    assert seen.get(timeout=10) == [1, 2]
 
 
 def test_closing_while_another_program_holds_the_database_waits_for_nothing(database_path: Path) -> None:
-    database = Connections(database_path)
+    database = Database(database_path)
     database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY)")
 
     with closing(sqlite3.connect(database_path, isolation_level=None)) as other:
@@ -234,7 +237,7 @@ def test_closing_while_another_program_holds_the_database_waits_for_nothing(data
     assert seconds < LOCKED_TIMEOUT / 2
 
 
-def test_a_callback_that_is_added_late_runs_at_once(database: Connections) -> None:
+def test_a_callback_that_is_added_late_runs_at_once(database: Database) -> None:
     write = database.begin(insert, (1, ""), str)
     results: list[str] = []
     write.result()
@@ -244,7 +247,7 @@ def test_a_callback_that_is_added_late_runs_at_once(database: Connections) -> No
     assert results == ["1"]
 
 
-def test_a_callback_runs_after_a_failure_too(database: Connections) -> None:
+def test_a_callback_runs_after_a_failure_too(database: Database) -> None:
     ended = threading.Event()
     with Hold(database) as hold:
         write = database.begin(lambda connection, rows: [1 / 0], None, str)
@@ -256,7 +259,7 @@ def test_a_callback_runs_after_a_failure_too(database: Connections) -> None:
         write.result()
 
 
-def test_a_full_queue_is_refused_at_once(database: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_is_refused_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUEUE_MAX", 3)
 
     with ThreadPoolExecutor(2) as pool:
@@ -270,7 +273,7 @@ def test_a_full_queue_is_refused_at_once(database: Connections, monkeypatch: pyt
 
 
 def test_while_another_program_holds_the_database_few_wait_and_readers_go_on(
-    database: Connections, database_path: Path
+    database: Database, database_path: Path
 ) -> None:
     database.write(insert, (1, ""))
 
@@ -294,12 +297,12 @@ def test_while_another_program_holds_the_database_few_wait_and_readers_go_on(
 
 
 def test_a_change_that_waits_for_another_program_is_made_when_that_is_done(
-    database: Connections, database_path: Path
+    database: Database, database_path: Path
 ) -> None:
     with ThreadPoolExecutor(1) as pool, closing(sqlite3.connect(database_path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         result = pool.submit(database.write, insert, (1, ""))
-        while not database._writer._transactions.is_locked_out:
+        while not database.transactions.is_locked_out:
             time.sleep(0.001)
         other.execute("ROLLBACK")
 
@@ -307,7 +310,7 @@ def test_a_change_that_waits_for_another_program_is_made_when_that_is_done(
 
 
 def test_closing_commits_what_waits(database_path: Path) -> None:
-    database = Connections(database_path)
+    database = Database(database_path)
     database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT)")
 
     with ThreadPoolExecutor(6) as pool:
@@ -325,14 +328,14 @@ def test_closing_commits_what_waits(database_path: Path) -> None:
 def test_a_link_leads_to_the_same_lock(tmp_path: Path) -> None:
     (tmp_path / "link.sqlite3").symlink_to(tmp_path / "real.sqlite3")
 
-    with closing(Connections(tmp_path / "link.sqlite3")):
+    with closing(Database(tmp_path / "link.sqlite3")):
         assert (tmp_path / "real.sqlite3.lock").exists()
 
 
 def test_closing_leaves_no_write_ahead_log_behind(database_path: Path) -> None:
-    database = Connections(database_path)
+    database = Database(database_path)
     database.write(execute, "CREATE TABLE t (n INTEGER PRIMARY KEY)")
-    database.read("SELECT n FROM t", {})
+    database.read("SELECT n FROM t")
 
     database.close()
 
@@ -340,14 +343,14 @@ def test_closing_leaves_no_write_ahead_log_behind(database_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sql", ["SELECT n FROM nowhere", "SELEC n FROM t", "SELECT m FROM t"])
-def test_a_bug_in_a_query_is_no_fault_of_the_database(database: Connections, sql: str) -> None:
+def test_a_bug_in_a_query_is_no_fault_of_the_database(database: Database, sql: str) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        database.read(sql, {})
+        database.read(sql)
 
     assert numbers(database) == []
 
 
-def test_a_bug_in_a_change_is_no_fault_of_the_database(database: Connections) -> None:
+def test_a_bug_in_a_change_is_no_fault_of_the_database(database: Database) -> None:
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         database.write(execute, "INSERT INTO nowhere VALUES (1)")
 
@@ -355,7 +358,7 @@ def test_a_bug_in_a_change_is_no_fault_of_the_database(database: Connections) ->
 
 
 def test_a_page_of_the_file_that_is_damaged_makes_the_database_unavailable_and_closes_the_reader(
-    database: Connections, database_path: Path, caplog: pytest.LogCaptureFixture
+    database: Database, database_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(200):
         database.write(insert, (number, "x" * 500))
@@ -364,15 +367,15 @@ def test_a_page_of_the_file_that_is_damaged_makes_the_database_unavailable_and_c
         file.seek(4096 * 3)
         file.write(b"\xff" * 4096 * 10)
 
-    with closing(Connections(database_path)) as damaged:
+    with closing(Database(database_path)) as damaged:
         with pytest.raises(Unavailable):
-            damaged.read("SELECT n, text FROM t", {})
-        assert not damaged._idle_readers
+            damaged.read("SELECT n, text FROM t")
+        assert not damaged.readers._idle
     assert "malformed" in caplog.text
 
 
 def test_a_disk_that_cannot_be_read_makes_the_database_unavailable(
-    database: Connections, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path) -> sqlite3.Connection:
         raise sqlite3.OperationalError("disk I/O error")
@@ -380,24 +383,24 @@ def test_a_disk_that_cannot_be_read_makes_the_database_unavailable(
     monkeypatch.setattr(connections_module, "connect_reading", fail)
 
     with pytest.raises(Unavailable):
-        database.read("SELECT n FROM t", {})
+        database.read("SELECT n FROM t")
 
 
 def test_a_file_that_is_no_database_is_refused(database_path: Path) -> None:
     database_path.write_bytes(b"no database" * 100)
 
     with pytest.raises(StartError, match="file is not a database"):
-        Connections(database_path)
+        Database(database_path)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="No such file or directory"):
-        Connections(tmp_path / "nowhere" / "scores.sqlite3")
+        Database(tmp_path / "nowhere" / "scores.sqlite3")
 
 
 def _open_elsewhere(path: Path, answers: multiprocessing.Queue[str]) -> None:
     try:
-        Connections(path).close()
+        WritingConnection(path).close()
     except StartError as error:
         answers.put(str(error))
     else:
@@ -405,7 +408,7 @@ def _open_elsewhere(path: Path, answers: multiprocessing.Queue[str]) -> None:
 
 
 def test_a_second_writing_process_is_refused_where_sqlite_does_not_support_it(
-    database: Connections, database_path: Path
+    database: Database, database_path: Path
 ) -> None:
     context = multiprocessing.get_context("spawn")
     answers: multiprocessing.Queue[str] = context.Queue()

@@ -1,0 +1,121 @@
+"""How a request of an HTTP connection gets its answer, at once or later, and how the answer is sent.
+
+Theory of operation. `_call` hands a request to the API; the response is there at once, or `_is_calling` says that it
+is waited for, and `receive` brings it. Responses gather in `_output`, which `_settle` sends at the end of a turn: the
+answers to pipelined requests leave in one write. A refusal, and any answer while `_keeps_alive` is off, is the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from scoresvc.api.request import Pending, Request, Response
+from scoresvc.errors import Refusal, TooManyConnections
+from scoresvc.http.parsing import RequestParser
+from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter, refuse
+from scoresvc.net.calling import Caller, Completions
+from scoresvc.net.connections import NEVER, Connections
+from scoresvc.net.lingering import LingeringProtocol
+
+
+class Shared(NamedTuple):
+    """What the connections of an event loop share."""
+
+    loop: asyncio.AbstractEventLoop
+    caller: Caller
+    completions: Completions
+    connections: Connections
+    responses: ResponseWriter
+
+
+class AnsweringProtocol(LingeringProtocol):
+    """The base of an HTTP connection; what follows it reads the requests into `_parser`."""
+
+    __slots__ = (
+        "_caller", "_completions", "_is_calling", "_is_last", "_keeps_alive", "_output", "_parser", "_responses",
+    )  # fmt: skip
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared.loop, shared.connections)
+        self._caller = shared.caller
+        self._completions = shared.completions
+        self._responses = shared.responses
+        self._parser = RequestParser()
+        self._output = b""  # to be sent at the end of this turn
+        self._is_calling = False
+        self._keeps_alive = False
+        self._is_last = False  # whether the service is shutting down
+
+    def reject(self) -> None:
+        self._refuse(TooManyConnections())
+        self._settle()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._output = b""
+        self._parser.buffer = b""
+
+    def receive(self, pending: Pending) -> None:
+        """Takes the response that was waited for."""
+        self._is_calling = False
+        if self._is_closing:
+            return
+        try:
+            self._answer(pending.result())
+        except Exception:
+            self._fail()
+        self._advance()
+
+    def _advance(self) -> None:
+        """Called when an answer or the client no longer holds up the next request."""
+
+    def _wait_for_input(self) -> None:
+        """Called when an answer is given: the client is to send more."""
+
+    def _call(self, body: bytes | Refusal) -> None:
+        head = self._parser.head
+        request = Request(head.method, head.path, head.query, head.headers, body, self.address)
+        answer = self._caller.call(request)
+        if isinstance(answer, Response):
+            self._answer(answer)
+            return
+        self._is_calling = True
+        self.deadline = NEVER
+        answer.add_done_callback(self._bring_back)
+
+    def _bring_back(self, pending: Pending) -> None:
+        """Called in another thread."""
+        self._completions.add(self, pending)
+
+    def _answer(self, response: Response) -> None:
+        if self._keeps_alive and not self._is_last:
+            if self._parser.head.is_http_1_0:
+                self._output += self._responses.write_with(response, KEEP_ALIVE)
+            else:
+                self._output += self._responses.write(response)
+            self._wait_for_input()
+        else:
+            self._output += self._responses.write_with(response, CLOSE)
+            self._is_closing = True
+
+    def _refuse(self, error: Refusal) -> None:
+        self._keeps_alive = False
+        response = refuse(error, self.address)
+        self._answer(response._replace(body=b"") if self._parser.buffer.startswith(b"HEAD ") else response)
+
+    def _flush(self) -> None:
+        output, self._output = self._output, b""
+        self._transport.write(output)
+
+    def _settle(self) -> None:
+        """Sends what there is to send; then reads on, or not, or never again."""
+        if self._output:
+            self._flush()
+        if self._is_closing:
+            self._close()
+        elif self._is_calling or self._is_blocked:
+            if self._parser.buffer:
+                self._pause_reading()
+        elif self._is_reading_paused:
+            self._read_on()

@@ -1,0 +1,1 @@
+"""Connections on an event loop, whatever the protocol."""

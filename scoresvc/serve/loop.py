@@ -1,0 +1,49 @@
+"""Runs servers in an event loop until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from scoresvc.limits import SHUTDOWN_GRACE
+from scoresvc.log import reopen_log
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Running(Protocol):
+    """Servers that accept connections."""
+
+    async def shut_down(self, grace: float) -> None:
+        """Accepts no more, and finishes the requests in flight in at most `grace` seconds."""
+
+
+def run_until_signal(start: Callable[[], Awaitable[Running]], announce: Callable[[], None]) -> None:
+    """Starts servers in a new loop, uvloop's where that is installed; shuts them down at SIGTERM or SIGINT.
+
+    SIGHUP reopens the log. `announce` is called when signals are handled and connections accepted.
+    """
+    loop = (uvloop or asyncio).new_event_loop()
+    try:
+        loop.run_until_complete(_run(start, announce))
+    finally:
+        loop.close()
+
+
+async def _run(start: Callable[[], Awaitable[Running]], announce: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reopen_log)
+    running = await start()
+    announce()
+    await stopping.wait()
+    await running.shut_down(SHUTDOWN_GRACE)

@@ -1,0 +1,63 @@
+"""Applications behind the HTTP server whose answers a test decides."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from scoresvc.api.request import Pending, Request, Response
+from scoresvc.errors import Refusal
+
+LARGE = b"x" * 8_000_000  # bytes, more than the buffers of two sockets
+
+
+def make_response(text: str, status: str = "200 OK") -> Response:
+    body = text.encode()
+    return Response(status, (("Content-Length", str(len(body))),), body)
+
+
+class DecidedApi:
+    """Answers with the path, or the refusal of the body.
+
+    `/later` waits until `finish`, `/thread` runs in a thread until `release`, `/large` is LARGE, `/bug` raises.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[Future[Response]] = []
+        self.in_thread = threading.Event()
+        self.release = threading.Event()
+        self.calls = 0
+
+    def reads_body(self, method: str, path: str) -> bool:
+        return method == "POST" and path != "/nothing"
+
+    def runs_in_thread(self, request: Request) -> bool:
+        return request.path == "/thread"
+
+    def __call__(self, request: Request) -> Response | Pending:
+        self.calls += 1
+        if isinstance(request.body, Refusal) and request.method == "POST":
+            return make_response(str(request.body), request.body.status)
+        answers: dict[str, Callable[[], Any]] = {
+            "/later": self._answer_later,
+            "/thread": self._answer_in_thread,
+            "/large": lambda: Response("200 OK", (("Content-Length", str(len(LARGE))),), LARGE),
+            "/bug": lambda: 1 // 0,
+        }
+        return answers.get(request.path, lambda: make_response(request.path))()  # type: ignore[no-any-return]
+
+    def finish(self) -> None:
+        """Ends the longest wait, from another thread than the loop's."""
+        self.waiting.pop(0).set_result(make_response("done"))
+
+    def _answer_later(self) -> Future[Response]:
+        future: Future[Response] = Future()
+        self.waiting.append(future)
+        return future
+
+    def _answer_in_thread(self) -> Response:
+        self.in_thread.set()
+        self.release.wait()
+        return make_response("from a thread")
