@@ -2,7 +2,7 @@
 
 Theory of operation. `_call` hands a request to the API; the response is there at once, or `_is_calling` says that it
 is waited for, and `receive` brings it. Responses gather in `_output`, which `_settle` sends at the end of a turn: the
-answers to pipelined requests leave in one write. A refusal, and any answer while `_keeps_alive` is off, is the last one.
+answers to pipelined requests leave in one write. A refusal is the last answer, as is any while `_keeps_alive` is off.
 """
 
 from __future__ import annotations
