@@ -82,6 +82,27 @@ def test_a_sync_that_fails_at_the_start_is_reported_in_one_line(tmp_path: Path, 
     assert "Traceback" not in outcome.log
 
 
+@needs_strace
+@pytest.mark.parametrize("processes", [1, 2])
+def test_while_a_sync_takes_long_reads_go_on(tmp_path: Path, processes: int) -> None:
+    slow = ("-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_exit=1500000:when=12+")
+    with Server(
+        tmp_path, within=("strace", "-D", "-f", "-qq", "-o", "/dev/null", *slow), processes=processes
+    ) as server:
+        posts = Posts(server, threads=2)
+        posts.wait_for(8)
+        while (before := len(posts.acknowledged)) < 12:  # at the latest now a sync takes long
+            posts.wait_for(before + 1)
+
+        reads = [server.call("GET", f"/{level}/highscorelist")[0] for level in range(20)]
+
+        assert reads == [200] * 20
+        assert len(posts.acknowledged) <= before + 2
+        posts.stop()
+        assert posts.refused == []
+    assert_nothing_lost(server.database, posts)
+
+
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     folder.mkdir()
