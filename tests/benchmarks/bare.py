@@ -17,6 +17,7 @@ import httptools
 
 from scoresvc import config
 from scoresvc.serve.listeners import address_of, listen
+from scoresvc.serve.processes import ParentPipe
 
 try:
     import uvloop
@@ -56,8 +57,11 @@ async def serve(listener: socket.socket) -> None:
 def main() -> None:
     settings = config.load()
     (listener,) = listen(settings.server.host, settings.server.port)
+    parent_pipe = ParentPipe()
     for _ in range(settings.server.processes - 1):
         if os.fork() == 0:
+            parent_pipe.close()
+            parent_pipe.watch()
             break
     else:
         print(f"bare serves http://{address_of(listener)}", file=sys.stderr, flush=True)
