@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -55,13 +56,11 @@ class MessageStream:
 
     def receive(self) -> Iterator[list[Any]]:
         """Yields the messages that are there, each as a list of its fields."""
-        try:
+        with suppress(BlockingIOError):  # all that has arrived is taken
             while not self.has_ended:
                 received = self.socket.recv(RECEIVE_BYTES)
                 self.has_ended = not received
                 self._received += received
-        except BlockingIOError:
-            pass
         while len(self._received) >= _LENGTH_BYTES:
             end = _LENGTH_BYTES + int.from_bytes(self._received[:_LENGTH_BYTES], "big")
             if len(self._received) < end:
