@@ -14,7 +14,7 @@ V = TypeVar("V")
 @dataclass(frozen=True)
 class CacheEntry(Generic[V]):
     value: V
-    version: object
+    version: int
     read_at: float  # of time.monotonic, in seconds
 
 
@@ -30,7 +30,7 @@ class Cache(Generic[K, V]):
         self._age_max = age_max
         self._entries: dict[K, CacheEntry[V]] = {}
 
-    def get(self, key: K, version: object, read: Callable[..., V], *arguments: Any) -> V:
+    def get(self, key: K, version: int, read: Callable[..., V], *arguments: Any) -> V:
         """Returns the cached value, or what `read` returns for `arguments`; None is not cached.
 
         `version` must have been taken before this call: what is read afterwards is at least as new.

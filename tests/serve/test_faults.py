@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -215,3 +216,22 @@ def test_when_the_writer_dies_and_cannot_log_it_the_process_ends_with_an_error_t
         posts.join()
     assert_nothing_lost(server.database, posts)
     assert set(posts.refused) == {503}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_file_of_level_versions_that_is_truncated_ends_the_service_with_a_reason(
+    tmp_path: Path, processes: int
+) -> None:
+    with Server(tmp_path, processes=processes) as server:
+        posts = Posts(server)
+        posts.wait_for(20)
+
+        os.truncate(f"{server.database}.changes", 0)
+        posts.join()
+
+        assert server.process.wait(15) != 0
+        assert "Bus error" in server.log
+        assert "versions.py" in server.log
+    with Server(tmp_path, processes=processes) as server:
+        assert server.call("GET", "/0/highscorelist") == (200, "7=0")
+    assert_nothing_lost(server.database, posts)

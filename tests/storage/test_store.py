@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 import string
 from contextlib import closing
@@ -106,14 +105,3 @@ def test_the_list_equals_a_sorted_dict(
         ranked = sorted((-score, turn, user) for (of, user), (score, turn) in best.items() if of == level)
         assert store.boards.high_scores(level) == ",".join(f"{user}={-minus}" for minus, _, user in ranked[:15])
     store.close()
-
-
-def test_a_file_of_level_versions_that_is_truncated_costs_no_acknowledged_score(store: Store, settings: Config) -> None:
-    store.scores.post(2, 7, 1500).result()
-    assert store.boards.high_scores(2) == "7=1500"
-
-    os.truncate(f"{settings.database.path}.changes", 0)
-
-    for score in range(1501, 1510):
-        store.scores.post(2, 7, score).result()
-        assert store.boards.high_scores(2) == f"7={score}"
