@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 from urllib.parse import unquote_plus
 
@@ -113,14 +113,17 @@ class Sent:
     def __init__(self, request: Request, query_reader: QueryReader) -> None:
         self.request = request
         self._query_reader = query_reader
+        self._query: Mapping[str, str] | None = None
 
-    @cached_property
+    @property
     def query(self) -> Mapping[str, str]:
         """Each parameter of the query by name, once. Raises UnknownParameter, RepeatedParameter, ConflictingParameters.
 
         It is read when the first parameter asks for it: what stands before that in a call's `takes` is refused first.
         """
-        return self._query_reader.read(self.request.query)
+        if self._query is None:  # a cached_property has a lock before Python 3.12, for which all threads would queue
+            self._query = self._query_reader.read(self.request.query)
+        return self._query
 
 
 @dataclass(frozen=True)
