@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import cast
+from typing import ClassVar, cast
 
 from scoresvc.limits import DRAIN_BYTES_MAX
 from scoresvc.net.connections import NEVER, Connections
@@ -32,6 +32,8 @@ class LingeringProtocol(asyncio.Protocol):
         "_connections", "_drained_bytes", "_has_eof", "_has_said_last", "_is_blocked", "_is_closing",
         "_is_reading_paused", "_loop", "_transport", "address", "deadline",
     )  # fmt: skip
+
+    drain_bytes_max: ClassVar[int] = DRAIN_BYTES_MAX  # read and dropped while it is being closed
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connections: Connections) -> None:
         self._loop = loop
@@ -90,7 +92,7 @@ class LingeringProtocol(asyncio.Protocol):
 
     def _drain(self, data: bytes) -> None:
         self._drained_bytes += len(data)
-        if self._drained_bytes > DRAIN_BYTES_MAX:
+        if self._drained_bytes > self.drain_bytes_max:
             self._transport.close()
 
     def _close(self) -> None:

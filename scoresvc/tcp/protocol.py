@@ -41,6 +41,8 @@ class JsonConnection(LingeringProtocol):
 
     __slots__ = ("_is_calling", "_reader", "_shared")
 
+    drain_bytes_max = DRAIN_BYTES_MAX
+
     def __init__(self, shared: TcpShared) -> None:
         super().__init__(shared.loop, shared.connections)
         self._shared = shared
@@ -128,8 +130,3 @@ class JsonConnection(LingeringProtocol):
     def _finish(self, response: frames.FrameResponse) -> None:
         self._transport.write(response.to_bytes())
         self._close()
-
-    def _drain(self, data: bytes) -> None:
-        self._drained_bytes += len(data)
-        if self._drained_bytes > DRAIN_BYTES_MAX:
-            self._transport.close()

@@ -50,7 +50,8 @@ def test_two_colons_serve_both_families() -> None:
         port = listener.getsockname()[1]
 
         for host in ("127.0.0.1", "::1"):
-            socket.create_connection((host, port)).close()
+            with socket.create_connection((host, port)) as client:
+                assert client.getpeername()[:2] == (host, port)
 
 
 def test_a_port_can_be_used_again_right_after_its_server_has_closed_a_connection() -> None:
