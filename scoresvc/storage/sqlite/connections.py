@@ -18,10 +18,15 @@ from scoresvc.storage.sqlite.library import OLDEST, SQLITE_VERSION, is_fault, sq
 OPEN_TIMEOUT = 5.0  # seconds that the start waits for another program
 READ_TIMEOUT = 2.0  # seconds that a reader waits for another program
 
+# A checkpoint writes each page once, however many commits changed it, and syncs twice: with 8,000 pages of log instead
+# of SQLite's 1,000 there are a tenth to a quarter more posts, and no longer ones. The log takes 33 MB, which a start
+# after a kill reads in 0.2 s. The limit is above what a batch can add, or the file would be cut and grown each time.
 OPENING = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
-    "PRAGMA journal_size_limit = 4194304",
+    "PRAGMA wal_autocheckpoint = 8000",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -65536",  # KiB, at most
 )
 SYNCHRONOUS = {
     "full": "PRAGMA synchronous = FULL",
