@@ -68,8 +68,8 @@ ORDER_WITHIN = {
         "dispatch",
         "__init__",
     ),
-    "net": ("accepting", "connections", "lingering", "calling", "__init__"),
-    "tcp": ("frames", "gateway", "protocol", "server", "__init__"),
+    "net": ("accepting", "connections", "calling", "server", "lingering", "__init__"),
+    "tcp": ("frames", "gateway", "protocol", "__init__"),
     "http": ("wsgi", "responses", "head", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
     "serve": ("listeners", "loop", "servers", "processes", "__init__"),
 }

@@ -1,49 +1,33 @@
-"""How a request of an HTTP connection gets its answer, at once or later, and how the answer is sent.
+"""How a request of an HTTP connection gets its answer, and how the answer is sent.
 
-Theory of operation. `_call` hands a request to the API; the response is there at once, or `_is_calling` says that it
-is waited for, and `receive` brings it. Responses gather in `_output`, which `_settle` sends at the end of a turn: the
-answers to pipelined requests leave in one write. A refusal is the last answer, as is any while `_keeps_alive` is off.
+Theory of operation. Responses gather in `_output`, which `_settle` sends at the end of a turn: the answers to pipelined
+requests leave in one write. A refusal is the last answer, as is any while `_keeps_alive` is off.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import NamedTuple
+from abc import abstractmethod
 
-from scoresvc.api.request import Pending, Request, Response
+from scoresvc.api.request import Request, Response
 from scoresvc.errors import Refusal, TooManyConnections
 from scoresvc.http.parsing import RequestParser
 from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter, refuse
-from scoresvc.net.calling import Caller, Completions
-from scoresvc.net.connections import NEVER, Connections
+from scoresvc.net.calling import Caller
 from scoresvc.net.lingering import LingeringProtocol
-
-
-class Shared(NamedTuple):
-    """What the connections of an event loop share."""
-
-    loop: asyncio.AbstractEventLoop
-    caller: Caller
-    completions: Completions
-    connections: Connections
-    responses: ResponseWriter
+from scoresvc.net.server import Server
 
 
 class AnsweringProtocol(LingeringProtocol):
     """The base of an HTTP connection; what follows it reads the requests into `_parser`."""
 
-    __slots__ = (
-        "_caller", "_completions", "_is_calling", "_is_last", "_keeps_alive", "_output", "_parser", "_responses",
-    )  # fmt: skip
+    __slots__ = ("_caller", "_is_last", "_keeps_alive", "_output", "_parser", "_responses")
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared.loop, shared.connections)
-        self._caller = shared.caller
-        self._completions = shared.completions
-        self._responses = shared.responses
+    def __init__(self, server: Server, caller: Caller, responses: ResponseWriter) -> None:
+        super().__init__(server)
+        self._caller = caller
+        self._responses = responses
         self._parser = RequestParser()
         self._output = b""  # to be sent at the end of this turn
-        self._is_calling = False
         self._keeps_alive = False
         self._is_last = False  # whether the service is shutting down
 
@@ -56,37 +40,10 @@ class AnsweringProtocol(LingeringProtocol):
         self._output = b""
         self._parser.buffer = b""
 
-    def receive(self, pending: Pending) -> None:
-        """Takes the response that was waited for."""
-        self._is_calling = False
-        if self._is_closing:
-            return
-        try:
-            self._answer(pending.result())
-        except Exception:
-            self._fail()
-        self._advance()
-
-    def _advance(self) -> None:
-        """Called when an answer or the client no longer holds up the next request."""
-
-    def _wait_for_input(self) -> None:
-        """Called when an answer is given: the client is to send more."""
-
     def _call(self, body: bytes | Refusal) -> None:
         head = self._parser.head
         request = Request(head.method, head.path, head.query, head.headers, body, self.address)
-        answer = self._caller.call(request)
-        if isinstance(answer, Response):
-            self._answer(answer)
-            return
-        self._is_calling = True
-        self.deadline = NEVER
-        answer.add_done_callback(self._bring_back)
-
-    def _bring_back(self, pending: Pending) -> None:
-        """Called in another thread."""
-        self._completions.add(self, pending)
+        self._take(self._caller.call(request))
 
     def _answer(self, response: Response) -> None:
         if self._keeps_alive and not self._is_last:
@@ -103,6 +60,10 @@ class AnsweringProtocol(LingeringProtocol):
         self._keeps_alive = False
         response = refuse(error, self.address)
         self._answer(response._replace(body=b"") if self._parser.buffer.startswith(b"HEAD ") else response)
+
+    @abstractmethod
+    def _wait_for_input(self) -> None:
+        """Called when an answer is given: the client is to send more."""
 
     def _flush(self) -> None:
         output, self._output = self._output, b""

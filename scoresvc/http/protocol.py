@@ -30,11 +30,14 @@ What is promised, and what breaks if you touch it:
 
 from __future__ import annotations
 
+from scoresvc.api.request import Pending
 from scoresvc.errors import BadRequest, BodyCutShort, BodyTooLarge, Refusal, RequestTimeout
-from scoresvc.http.answering import AnsweringProtocol, Shared
+from scoresvc.http.answering import AnsweringProtocol
 from scoresvc.http.head import Head
-from scoresvc.http.responses import CONTINUE
+from scoresvc.http.responses import CONTINUE, ResponseWriter
 from scoresvc.limits import BODY_BYTES_MAX
+from scoresvc.net.calling import Caller
+from scoresvc.net.server import Server
 
 ANSWER_BYTES_GATHERED = 65536  # of pipelined requests in one write
 
@@ -46,8 +49,8 @@ class HttpConnection(AnsweringProtocol):
 
     __slots__ = ("_has_head_deadline", "_state")
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared)
+    def __init__(self, server: Server, caller: Caller, responses: ResponseWriter) -> None:
+        super().__init__(server, caller, responses)
         self._state = HEAD
         self._has_head_deadline = True
 
@@ -90,6 +93,10 @@ class HttpConnection(AnsweringProtocol):
         self._is_last = True
         if self._state == HEAD and not (self._is_calling or self._is_blocked or self._parser.buffer):
             self._transport.close()
+
+    def receive(self, pending: Pending) -> None:
+        super().receive(pending)
+        self._advance()
 
     def _advance(self) -> None:
         """Reads and answers as much as it can without waiting."""

@@ -9,6 +9,7 @@ Theory of operation. The base of a protocol on an event loop; all of it runs in 
   FIN or a deadline. To close a socket with input unread makes the kernel send RST, and the client loses the answer.
 - `deadline` says when the present wait is too long; the sweep of `Connections` calls `expire`. More bytes do not move
   it: it is set when a wait begins.
+- A call is answered at once, or `_is_calling` says that its response is waited for, which `receive` brings.
 - A bug in a protocol costs its connection (`_fail`), never the loop.
 """
 
@@ -16,32 +17,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import abstractmethod
 from contextlib import suppress
 from typing import ClassVar, cast
 
+from scoresvc.api.request import Pending, Response
 from scoresvc.limits import DRAIN_BYTES_MAX
-from scoresvc.net.connections import NEVER, Connections
+from scoresvc.net.connections import NEVER
+from scoresvc.net.server import Server
 
 log = logging.getLogger("scoresvc.net")
 
 
 class LingeringProtocol(asyncio.Protocol):
-    """One connection, which `connections` knows. `loop` is the one that it is on."""
+    """One connection of `server`."""
 
     __slots__ = (
-        "_connections", "_drained_bytes", "_has_eof", "_has_said_last", "_is_blocked", "_is_closing",
-        "_is_reading_paused", "_loop", "_transport", "address", "deadline",
+        "_completions", "_connections", "_drained_bytes", "_has_eof", "_has_said_last", "_is_blocked", "_is_calling",
+        "_is_closing", "_is_reading_paused", "_loop", "_transport", "address", "deadline",
     )  # fmt: skip
 
     drain_bytes_max: ClassVar[int] = DRAIN_BYTES_MAX  # read and dropped while it is being closed
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connections: Connections) -> None:
-        self._loop = loop
-        self._connections = connections
+    def __init__(self, server: Server) -> None:
+        self._loop = server.loop
+        self._connections = server.connections
+        self._completions = server.completions
         self._transport: asyncio.Transport
         self.address = ""
         self.deadline = NEVER  # by the loop's time
         self._drained_bytes = 0
+        self._is_calling = False  # a response is waited for
         self._has_eof = False  # the client has shut down its side
         self._is_blocked = False  # the client does not read as fast as we write
         self._is_reading_paused = False
@@ -60,19 +66,48 @@ class LingeringProtocol(asyncio.Protocol):
         if self._connections.has_too_many_rejected:
             transport.close()
 
+    @abstractmethod
     def open(self) -> None:
         """Called when the connection may be served."""
 
+    @abstractmethod
     def reject(self) -> None:
         """Called when there are too many; says so and closes."""
 
+    @abstractmethod
     def shut_down(self) -> None:
         """Called when the service shuts down."""
-        self._close()
 
+    @abstractmethod
     def expire(self) -> None:
         """Called when the deadline has passed."""
-        self._transport.abort()
+
+    @abstractmethod
+    def _answer(self, response: Response) -> None:
+        """Called with the response to a call."""
+
+    def _take(self, answer: Response | Pending) -> None:
+        """Takes what a call came to: its response, or what brings it later."""
+        if isinstance(answer, Response):
+            self._answer(answer)
+            return
+        self._is_calling = True
+        self.deadline = NEVER
+        answer.add_done_callback(self._bring_back)
+
+    def _bring_back(self, pending: Pending) -> None:
+        """Called in another thread."""
+        self._completions.add(self, pending)
+
+    def receive(self, pending: Pending) -> None:
+        """Takes the response that was waited for."""
+        self._is_calling = False
+        if self._is_closing:
+            return
+        try:
+            self._answer(pending.result())
+        except Exception:
+            self._fail()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_closing = self._has_said_last = True

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scoresvc.config import Config
 from scoresvc.http.server import HttpServer
+from scoresvc.net.server import Server
 from scoresvc.service import open_service
 from scoresvc.storage import MessageStream
 from scoresvc.tcp.frames import drop_zero_fraction
 from scoresvc.tcp.gateway import Gateway
-from scoresvc.tcp.server import TcpServer
+from scoresvc.tcp.protocol import TcpServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -27,7 +28,7 @@ class Listeners(NamedTuple):
 class Servers:
     """Shuts `servers` down together, then calls `close`."""
 
-    def __init__(self, servers: Sequence[HttpServer | TcpServer], close: Callable[[], None]) -> None:
+    def __init__(self, servers: Sequence[Server], close: Callable[[], None]) -> None:
         self._servers = servers
         self._close = close
 
@@ -40,10 +41,10 @@ async def start_service(config: Config, listeners: Listeners, stream: MessageStr
     """Opens the service and serves it, see `open_service`. Raises StartError."""
     api, close = open_service(config, stream)
     http = HttpServer(api, config.server.threads, config.server.connections_max, config.server.connections_per_address)
-    servers: list[HttpServer | TcpServer] = [http]
+    servers: list[Server] = [http]
     http.start(listeners.http)
     if listeners.tcp:
-        tcp = TcpServer(lambda request: http.call(drop_zero_fraction(request)), config.tcp)
+        tcp = TcpServer(lambda request: http.caller.call(drop_zero_fraction(request)), config.tcp)
         tcp.start(listeners.tcp)
         servers.append(tcp)
 

@@ -1,53 +1,43 @@
 """JSON over TCP on an event loop: one request a connection.
 
-Theory of operation: all of this runs in the loop's thread, and nothing of it waits. Segments go to the FrameReader
-until a frame is whole; the call answers at once, or later through `receive`; then the connection is closed as
+Theory of operation. All of this runs in the loop's thread, and nothing of it waits. Segments go to the FrameReader
+until a frame is whole; the call answers at once or later; then the connection is closed as
 net/lingering.py says. What follows a frame is ignored: while its answer is waited for, it stays in the socket, with
 reading paused; a count of dropped bytes would end the wait.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
 
 from scoresvc.api.request import Pending, Request, Response
-from scoresvc.net.calling import Completions
-from scoresvc.net.connections import NEVER, Connections
+from scoresvc.config import TcpOptions
+from scoresvc.net.connections import Connections, Timeouts
 from scoresvc.net.lingering import LingeringProtocol
+from scoresvc.net.server import Server
 from scoresvc.tcp import frames
 
 # Read and dropped of a connection that is being closed. Most clients read when they have sent all that they have: one
 # that cannot send it never gets its 413. So this is more than for HTTP, whose clients read while they send.
 DRAIN_BYTES_MAX = 4 * 1024 * 1024
 
+Call = Callable[[Request], Response | Pending]
+
 log = logging.getLogger("scoresvc.tcp")
-
-
-class TcpShared(NamedTuple):
-    """What the connections of an event loop share."""
-
-    loop: asyncio.AbstractEventLoop
-    connections: Connections
-    call: Callable[[Request], Response | Pending]
-    completions: Completions
-    frame_bytes_max: int
 
 
 class JsonConnection(LingeringProtocol):
     """Waits for a frame, then for its response."""
 
-    __slots__ = ("_is_calling", "_reader", "_shared")
+    __slots__ = ("_call", "_reader")
 
     drain_bytes_max = DRAIN_BYTES_MAX
 
-    def __init__(self, shared: TcpShared) -> None:
-        super().__init__(shared.loop, shared.connections)
-        self._shared = shared
-        self._reader = frames.FrameReader(shared.frame_bytes_max)
-        self._is_calling = False
+    def __init__(self, server: Server, call: Call, frame_bytes_max: int) -> None:
+        super().__init__(server)
+        self._call = call
+        self._reader = frames.FrameReader(frame_bytes_max)
 
     def open(self) -> None:
         self._set_deadline(self._connections.timeouts.head)
@@ -68,7 +58,7 @@ class JsonConnection(LingeringProtocol):
             self._refuse(error.code)
             return
         if frame is not None:
-            self._answer(frame)
+            self._call_for(frame)
 
     def eof_received(self) -> bool:
         """Returns whether the connection stays open, for an answer; a request that ends without its NUL gets 408."""
@@ -88,38 +78,18 @@ class JsonConnection(LingeringProtocol):
         if not self._is_calling and not self._is_closing:
             self.abort()
 
-    def receive(self, pending: Pending) -> None:
-        """Takes the response that was waited for."""
-        self._is_calling = False
-        if self._is_closing:
-            return
-        try:
-            self._respond(pending.result())
-        except Exception:
-            self._fail()
-
-    def _answer(self, frame: bytes) -> None:
+    def _call_for(self, frame: bytes) -> None:
         try:
             request = frames.parse_request(frame, self.address)
         except frames.FrameError as error:
             self._refuse(error.code)
             return
-        response = self._shared.call(request)
-        if isinstance(response, Response):
-            self._respond(response)
-            return
-        self._is_calling = True
-        self.deadline = NEVER
-        response.add_done_callback(self._bring_back)
-
-    def _bring_back(self, pending: Pending) -> None:
-        """Called in another thread."""
-        self._shared.completions.add(self, pending)
+        self._take(self._call(request))
 
     def _refuse(self, code: int) -> None:
         self._finish(frames.refuse(code))
 
-    def _respond(self, response: Response) -> None:
+    def _answer(self, response: Response) -> None:
         try:
             content_type = next((value for name, value in response.headers if name.lower() == "content-type"), "")
             self._finish(frames.make_response(response.status, content_type, response.body))
@@ -130,3 +100,16 @@ class JsonConnection(LingeringProtocol):
     def _finish(self, response: frames.FrameResponse) -> None:
         self._transport.write(response.to_bytes())
         self._close()
+
+
+class TcpServer(Server):
+    """Answers frames with what `call` returns."""
+
+    def __init__(self, call: Call, options: TcpOptions, timeouts: Timeouts | None = None) -> None:
+        self._call = call
+        self._frame_bytes_max = options.frame_bytes_max
+        timeouts = timeouts or Timeouts(head=options.timeout, answer=options.timeout)
+        super().__init__(Connections(timeouts, options.connections_max, options.connections_per_address))
+
+    def make_connection(self) -> JsonConnection:
+        return JsonConnection(self, self._call, self._frame_bytes_max)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from scoresvc.api.request import Pending, Request, Response
 from scoresvc.config import TcpOptions
 from scoresvc.net.connections import Timeouts
-from scoresvc.tcp.server import TcpServer
+from scoresvc.tcp.protocol import TcpServer
 from tests.http.conftest import make_loop
 from tests.tcp.client import TIMEOUT, Address
 
