@@ -46,6 +46,7 @@ ORDER_WITHIN = {
         "sqlite.ranks",
         "sqlite.check",
         "sqlite.versions",
+        "sqlite.lists",
         "sqlite.boards",
         "sqlite.scores",
         "sqlite.sessions",

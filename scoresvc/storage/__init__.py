@@ -13,6 +13,7 @@ from scoresvc.storage.sqlite import check, migrate
 from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
+from scoresvc.storage.sqlite.lists import Lists
 from scoresvc.storage.sqlite.messages import MessageStream, make_pair
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
@@ -36,11 +37,18 @@ class Store(NamedTuple):
     close: Callable[[], None]  # commits what waits and closes the database
 
 
-class Changes(NamedTuple):
-    """All changes of the database."""
+class Parts(NamedTuple):
+    """What a process needs of a database besides its writer."""
 
-    scores: ScoreChanges
-    sessions: SessionChanges
+    readers: Readers
+    versions: LevelVersions
+    lists: Lists
+    score_changes: ScoreChanges
+    session_changes: SessionChanges
+
+    def close(self) -> None:
+        self.readers.close()
+        self.versions.close()
 
 
 def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
@@ -49,37 +57,31 @@ def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
     `clock` returns Unix seconds. Raises StartError with the reason.
     """
     database = _open_database(config)
-    versions = _open_versions(config)
-    changes = _make_changes(config, versions, clock)
+    parts = _open_parts(config, clock)
     writer = Writer(Transactions(database.connection, database.is_in_place))
-    readers = Readers(database.path)
-    purger = SessionPurger(writer.begin, changes.sessions, clock)
+    purger = SessionPurger(writer.begin, parts.session_changes, clock)
     purger.start()
 
     def close() -> None:
         purger.stop()
-        readers.close()
         writer.stop()
         purger.join()
+        parts.close()
         database.close()  # last: only a writing connection leaves no write-ahead log behind
-        versions.close()
 
-    return _make_store(config, readers, writer.begin, changes, versions, clock, close)
+    return _make_store(config, parts, writer.begin, clock, close)
 
 
 def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) -> Store:
     """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter."""
-    versions = _open_versions(config)
-    readers = Readers(config.database.path.resolve())
+    parts = _open_parts(config, time.time)
     writer = RemoteWriter(stream, loop)
 
     def close() -> None:
-        readers.close()
         writer.close()
-        versions.close()
+        parts.close()
 
-    changes = _make_changes(config, versions, time.time)
-    return _make_store(config, readers, writer.begin, changes, versions, time.time, close)
+    return _make_store(config, parts, writer.begin, time.time, close)
 
 
 def run_writer(config: Config, streams: Sequence[MessageStream], announce: Callable[[], None]) -> int:
@@ -89,12 +91,10 @@ def run_writer(config: Config, streams: Sequence[MessageStream], announce: Calla
     process. Raises StartError with the reason.
     """
     database = _open_database(config)
-    versions = _open_versions(config)
-    changes = _make_changes(config, versions, time.time)
+    parts = _open_parts(config, time.time)
     announce()
-    status = WriterProcess(
-        Transactions(database.connection, database.is_in_place), changes.scores, changes.sessions, streams
-    ).run()
+    transactions = Transactions(database.connection, database.is_in_place)
+    status = WriterProcess(transactions, parts.score_changes, parts.session_changes, streams).run()
     if status == 0:
         database.close()
     return status
@@ -111,31 +111,24 @@ def _open_database(config: Config) -> WritingConnection:
     return database
 
 
-def _open_versions(config: Config) -> LevelVersions:
+def _open_parts(config: Config, clock: Callable[[], float]) -> Parts:
     path = config.database.path.resolve()
     try:
-        return LevelVersions(path.with_name(f"{path.name}.changes"))
+        versions = LevelVersions(path.with_name(f"{path.name}.changes"))
     except OSError as error:
         raise StartError(f"cannot use the database {path}: {error}") from None
-
-
-def _make_changes(config: Config, versions: LevelVersions, clock: Callable[[], float]) -> Changes:
-    return Changes(ScoreChanges(versions, clock), SessionChanges(config.sessions.one_per_user))
+    readers = Readers(path)
+    lists = Lists(readers, versions)
+    return Parts(readers, versions, lists, ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user))
 
 
 def _make_store(
-    config: Config,
-    readers: Readers,
-    begin: Begin,
-    changes: Changes,
-    versions: LevelVersions,
-    clock: Callable[[], float],
-    close: Callable[[], None],
+    config: Config, parts: Parts, begin: Begin, clock: Callable[[], float], close: Callable[[], None]
 ) -> Store:
     return Store(
-        Sessions(readers, begin, changes.sessions, config.sessions.lifetime, clock),
-        Scores(begin, changes.scores),
-        Boards(readers, versions),
+        Sessions(parts.readers, begin, parts.session_changes, config.sessions.lifetime, clock),
+        Scores(begin, parts.score_changes),
+        Boards(parts.readers, parts.versions, parts.lists),
         close,
     )
 

@@ -11,11 +11,12 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class CacheEntry(Generic[V]):
     value: V
     version: int
     read_at: float  # of time.monotonic, in seconds
+    is_used: bool  # whether somebody has asked for it
 
 
 class Cache(Generic[K, V]):
@@ -38,10 +39,23 @@ class Cache(Generic[K, V]):
         now = time.monotonic()
         entry = self._entries.get(key)
         if entry and entry.version == version and now - entry.read_at <= self._age_max:
+            entry.is_used = True
             return entry.value
         value = read(*arguments)
         if value is not None and self._count_max:
-            if len(self._entries) >= self._count_max:
-                self._entries.clear()
-            self._entries[key] = CacheEntry(value, version, now)
+            self._put(key, CacheEntry(value, version, now, is_used=True))
         return value
+
+    def is_used(self, key: K) -> bool:
+        """Returns whether somebody has asked for the value since it was last put there."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.is_used
+
+    def put(self, key: K, version: int, value: V) -> None:
+        """Caches a value that was read after `version` was taken."""
+        self._put(key, CacheEntry(value, version, time.monotonic(), is_used=False))
+
+    def _put(self, key: K, entry: CacheEntry[V]) -> None:
+        if len(self._entries) >= self._count_max:
+            self._entries.clear()
+        self._entries[key] = entry

@@ -212,7 +212,7 @@ def test_a_callback_runs_in_the_writer_s_thread_when_the_write_is_done(database:
 def test_all_writes_of_a_batch_are_announced_before_any_callback_runs(database: Database) -> None:
     noted: list[int] = []
     seen: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
-    noting = Change("insert", insert, after_commit=lambda row, output: noted.append(output))
+    noting = Change("insert", insert, after_commit=lambda connection, rows, outputs: noted.extend(outputs))
 
     with Hold(database) as hold:
         first = database.writer.begin(noting, (1, ""), int)

@@ -20,11 +20,10 @@ from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.lists import CACHE_AGE_MAX, LEVELS_CACHED, Lists
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
 from scoresvc.storage.sqlite.versions import LevelVersions
 
-CACHE_AGE_MAX = 1.0  # seconds; then a change that was made by hand in the database shows, too
-LEVELS_CACHED = 10_000
 LIMIT_CACHED_MAX = COUNT_DEFAULT  # entries of a page that is cached
 
 TOP = Position(UINT31_MAX + 1, 0, 0)  # before all entries
@@ -33,32 +32,17 @@ TOP = Position(UINT31_MAX + 1, 0, 0)  # before all entries
 class Boards:
     """Reads boards; methods raise Unavailable where the database cannot be read."""
 
-    def __init__(self, readers: Readers, versions: LevelVersions) -> None:
+    def __init__(self, readers: Readers, versions: LevelVersions, lists: Lists) -> None:
         self._readers = readers
         self._versions = versions
+        self._lists = lists
         ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
-        self._lists: Cache[int, str] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
         self._first_pages: Cache[tuple[int, int], Board] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
 
     def high_scores(self, level_id: int) -> str:
         """Returns the best 15 of a level as `<userid>=<score>,…`: highest first, of equal ones who was first."""
-        return self._lists.get(level_id, self._versions.version_of(level_id), self._read_list, level_id)
-
-    def _read_list(self, level_id: int) -> str:
-        """Python's lock is given up for each row that is fetched, so SQLite makes them one."""
-        ((text,),) = self._readers.read(
-            """
-            SELECT coalesce(group_concat(user_id || '=' || score), '')
-              FROM (SELECT user_id, score
-                      FROM scores
-                     WHERE level_id = :level_id
-                     ORDER BY score DESC, reached_at
-                     LIMIT 15)
-            """,
-            {"level_id": level_id},
-        )
-        return str(text)
+        return self._lists.list_of(level_id)
 
     def page(self, level_id: int, limit: int, after: str | None) -> Board:
         """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""

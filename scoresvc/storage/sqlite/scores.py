@@ -8,9 +8,9 @@ from collections.abc import Callable
 from scoresvc.scores import PostResult
 from scoresvc.storage.sqlite.boards import read_position
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.lists import Lists
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
 from scoresvc.storage.sqlite.transactions import Begin, Change
-from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.write import Write
 
 Post = tuple[int, int, int]  # level, user, score
@@ -48,12 +48,12 @@ class ScoreChanges:
     Who reaches a score later comes later on the board, even where the clock stands still or jumps back.
     """
 
-    def __init__(self, versions: LevelVersions, clock: Callable[[], float]) -> None:
-        self._versions = versions
+    def __init__(self, lists: Lists, clock: Callable[[], float]) -> None:
+        self._lists = lists
         self._clock = clock
         self._latest = 0  # Unix microseconds; rises with every post, whatever the clock does
-        self.post = Change("post", self._store, self._after_post, is_single_statement=True)
-        self.post_and_rank = Change("post_and_rank", self._store_and_rank, self._after_post_and_rank)
+        self.post = Change("post", self._store, self._after_posts, is_single_statement=True)
+        self.post_and_rank = Change("post_and_rank", self._store_and_rank, self._after_posts_and_ranks)
 
     def _store(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
         """Returns for each whether it may have changed the level.
@@ -82,9 +82,9 @@ class ScoreChanges:
         ).rowcount
         return [changed > 0] * len(posts)
 
-    def _after_post(self, post: Post, may_have_changed: bool) -> None:
-        if may_have_changed:
-            self._versions.advance(post[0])
+    def _after_posts(self, connection: sqlite3.Connection, posts: list[Post], may_have_changed: list[bool]) -> None:
+        if may_have_changed[0]:
+            self._lists.update(connection, [level_id for level_id, _, _ in posts])
 
     def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[Outcome]:
         return [self._store_one_and_rank(connection, post) for post in posts]
@@ -99,7 +99,8 @@ class ScoreChanges:
         best = score if previous is None else max(score, previous)
         return improved, best, previous, rank_of(connection, level_id, best), players_of(connection, level_id)
 
-    def _after_post_and_rank(self, post: Post, outcome: Outcome) -> None:
-        improved, *_ = outcome
-        if improved:
-            self._versions.advance(post[0])
+    def _after_posts_and_ranks(
+        self, connection: sqlite3.Connection, posts: list[Post], outcomes: list[Outcome]
+    ) -> None:
+        improved = [level_id for (level_id, _, _), (improved, *_) in zip(posts, outcomes, strict=True) if improved]
+        self._lists.update(connection, improved)

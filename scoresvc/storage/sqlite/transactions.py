@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,7 +20,7 @@ Batch = list[Write[Any]]
 log = logging.getLogger("scoresvc.database")
 
 
-def _nothing(row: Any, output: Any) -> None:
+def _nothing(connection: sqlite3.Connection, rows: Any, outputs: Any) -> None:
     return None
 
 
@@ -30,14 +30,14 @@ class Change(Generic[R, T]):
 
     `apply` returns one output for each row; it may be called again after a rollback. Rows and outputs are numbers,
     bytes, text, None, and tuples of them, so that they can be sent to another process, which knows the change by its
-    `name`. `after_commit` is called by the writer with row and output, before the write is acknowledged. A change of
-    a single SQL statement is atomic by itself: it needs no BEGIN and no COMMIT, each of which would give up
-    the interpreter's lock and wait for it again.
+    `name`. `after_commit` is called by the writer with all rows and their outputs, before the writes are acknowledged;
+    it must not raise. A change of a single SQL statement is atomic by itself: it needs no BEGIN and no COMMIT, each of
+    which would give up the interpreter's lock and wait for it again.
     """
 
     name: str
     apply: Callable[[sqlite3.Connection, list[R]], Iterable[T]]
-    after_commit: Callable[[R, T], object] = _nothing
+    after_commit: Callable[[sqlite3.Connection, list[R], list[T]], object] = _nothing
     is_single_statement: bool = False
 
 
@@ -72,16 +72,16 @@ class Transactions:
         `batch`. Raises DatabaseError after a failed fsync and FileNotFoundError where the file is no
         longer in its place: nobody knows then what is on disk, and this object is not to be used again.
         """
+        changes = _by_change(batch)
         try:
-            self._make_changes(batch)
+            self._make_changes(changes)
         except Exception as error:
             if not self._is_locked_out_by(error):
                 self._run_separately(batch, error)
             return
         self.is_locked_out = False
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+            self._connection.commit()  # gives up the interpreter's lock less often than a statement does
         except sqlite3.DatabaseError as error:
             self._roll_back()
             self._fail_unavailable(batch, error)
@@ -90,15 +90,14 @@ class Transactions:
         if not self._is_in_place():
             raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
         # For all of them before any callback: who learns of one write may ask for what another has changed.
-        for write in batch:
-            write.change.after_commit(write.row, write.output)
+        for change, writes in changes.items():
+            change.after_commit(self._connection, *_rows_and_outputs(writes))
         for write in batch:
             write.finish()
         batch.clear()
 
-    def _make_changes(self, batch: Batch) -> None:
-        changes = _by_change(batch)
-        if len(changes) > 1 or not batch[0].change.is_single_statement:
+    def _make_changes(self, changes: Mapping[Change[Any, Any], Batch]) -> None:
+        if len(changes) > 1 or not next(iter(changes)).is_single_statement:
             self._connection.execute("BEGIN IMMEDIATE")
         for change, writes in changes.items():
             outputs = change.apply(self._connection, [write.row for write in writes])
@@ -166,3 +165,7 @@ def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:
     for write in batch:
         writes.setdefault(write.change, []).append(write)
     return writes
+
+
+def _rows_and_outputs(writes: Batch) -> tuple[list[Any], list[Any]]:
+    return [write.row for write in writes], [write.output for write in writes]

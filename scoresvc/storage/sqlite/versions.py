@@ -42,8 +42,10 @@ class LevelVersions:
     def version_of(self, level_id: int) -> int:
         return self._slots[level_id % SLOTS]
 
-    def advance(self, level_id: int) -> None:
-        self._slots[level_id % SLOTS] = time.monotonic_ns()
+    def advance(self, level_id: int) -> int:
+        """Returns the new version."""
+        version = self._slots[level_id % SLOTS] = time.monotonic_ns()
+        return version
 
     def close(self) -> None:
         self._slots.release()
