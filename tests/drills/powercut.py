@@ -30,6 +30,15 @@ CLIENTS = 6
 LEVELS = 2000
 TRACE_TIMEOUT = 20.0  # seconds for strace to write its last line
 
+# A recording is short, and should have several checkpoints in it.
+SERVE_WITH_CHECKPOINTS = """
+import sys
+from scoresvc import cli
+from scoresvc.storage.sqlite import connections
+connections.OPENING += ("PRAGMA wal_autocheckpoint = 200",)
+sys.exit(cli.main())
+"""
+
 SCORE_POST = re.compile(rb"POST /(\d+)/score\?sessionkey=(\w+) .*\r\n\r\n(\d+)$", re.DOTALL)
 
 
@@ -85,7 +94,8 @@ def record(folder: Path, posts: int, durability: str, flags: Sequence[str] = ())
     """Runs a server in an empty folder until so many posts are acknowledged, kills it, returns its system calls."""
     (folder / "config.ini").write_text(f"[database]\ndurability = {durability}\n")
     trace = folder / "trace"
-    with Server(folder, *flags, within=(*STRACE, str(trace))) as server:
+    command = (sys.executable, "-c", SERVE_WITH_CHECKPOINTS, "serve", "--port", "0")
+    with Server(folder, *flags, command=command, within=(*STRACE, str(trace))) as server:
         clients = [PostingClient(server, user) for user in range(CLIENTS)]
         threads = [threading.Thread(target=client.post, args=(posts // CLIENTS,)) for client in clients]
         for thread in threads:
