@@ -58,6 +58,7 @@ ORDER_WITHIN = {
     "api": (
         "request",
         "negotiation",
+        "kinds",
         "parameters",
         "formats",
         "root",

@@ -6,20 +6,16 @@ it, values are valid and nothing checks them again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 from urllib.parse import unquote_plus
 
+from scoresvc.api.kinds import COUNT, CURSOR, UINT31, USER_LIST, Kind, Refusals
 from scoresvc.api.request import Request
 from scoresvc.errors import (
     BadContentLength,
-    BadCount,
-    BadCursor,
-    BadNumber,
-    BadUsers,
     BodyCutShort,
     BodyTooLarge,
     ConflictingParameters,
@@ -28,83 +24,10 @@ from scoresvc.errors import (
     Unauthorized,
     UnknownParameter,
 )
-from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX, UINT31_MAX
+from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX
 
 QUERIES_CACHED = 4096  # of each call
 QUERY_CHARACTERS_CACHED_MAX = 100
-
-_NUMBER = re.compile("[0-9]{1,10}")
-
-Schema = dict[str, Any]  # JSON Schema
-Refusals = tuple[type[Refusal], ...]
-
-
-class Kind(Protocol):
-    """A kind of value: how it is read from text, what it refuses, and what it is in JSON Schema."""
-
-    @property
-    def refuses(self) -> Refusals: ...
-
-    @property
-    def schema(self) -> Schema: ...
-
-    def read(self, name: str, text: str) -> Any: ...
-
-
-class Uint31:
-    """A number from 0 to 2147483647."""
-
-    refuses: ClassVar[Refusals] = (BadNumber,)
-    schema: ClassVar[Schema] = {"type": "integer", "minimum": 0, "maximum": UINT31_MAX}
-
-    def read(self, name: str, text: str) -> int:
-        if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
-            raise BadNumber(name)
-        return number
-
-
-class Count:
-    """A number of entries, 1 to 1000."""
-
-    refuses: ClassVar[Refusals] = (BadCount,)
-    schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": COUNT_MAX}
-
-    def read(self, name: str, text: str) -> int:
-        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= COUNT_MAX:
-            raise BadCount(name)
-        return int(text)
-
-
-class UserList:
-    """1 to 1000 users with commas between them."""
-
-    refuses: ClassVar[Refusals] = (BadUsers,)
-    schema: ClassVar[Schema] = {"type": "array", "items": Uint31.schema, "minItems": 1, "maxItems": COUNT_MAX}
-
-    def read(self, name: str, text: str) -> list[int]:
-        texts = text.split(",", COUNT_MAX)
-        if len(texts) > COUNT_MAX:
-            raise BadUsers(name)
-        try:
-            return [UINT31.read(name, each) for each in texts]
-        except BadNumber:
-            raise BadUsers(name) from None
-
-
-class Cursor:
-    """The `next` of an earlier answer; only the storage, which signed it, can tell whether it is one."""
-
-    refuses: ClassVar[Refusals] = (BadCursor,)
-    schema: ClassVar[Schema] = {"type": "string", "maxLength": 99}
-
-    def read(self, name: str, text: str) -> str:
-        return text
-
-
-UINT31 = Uint31()
-COUNT = Count()
-USER_LIST = UserList()
-CURSOR = Cursor()
 
 
 class Sent:

@@ -1,0 +1,82 @@
+"""The kinds of value that a parameter may have."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Protocol
+
+from scoresvc.errors import BadCount, BadCursor, BadNumber, BadUsers, Refusal
+from scoresvc.limits import COUNT_MAX, UINT31_MAX
+
+_NUMBER = re.compile("[0-9]{1,10}")
+
+Schema = dict[str, Any]  # JSON Schema
+Refusals = tuple[type[Refusal], ...]
+
+
+class Kind(Protocol):
+    """A kind of value: how it is read from text, what it refuses, and what it is in JSON Schema."""
+
+    @property
+    def refuses(self) -> Refusals: ...
+
+    @property
+    def schema(self) -> Schema: ...
+
+    def read(self, name: str, text: str) -> Any: ...
+
+
+class Uint31:
+    """A number from 0 to 2147483647."""
+
+    refuses: ClassVar[Refusals] = (BadNumber,)
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 0, "maximum": UINT31_MAX}
+
+    def read(self, name: str, text: str) -> int:
+        if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
+            raise BadNumber(name)
+        return number
+
+
+class Count:
+    """A number of entries, 1 to 1000."""
+
+    refuses: ClassVar[Refusals] = (BadCount,)
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": COUNT_MAX}
+
+    def read(self, name: str, text: str) -> int:
+        if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= COUNT_MAX:
+            raise BadCount(name)
+        return int(text)
+
+
+class UserList:
+    """1 to 1000 users with commas between them."""
+
+    refuses: ClassVar[Refusals] = (BadUsers,)
+    schema: ClassVar[Schema] = {"type": "array", "items": Uint31.schema, "minItems": 1, "maxItems": COUNT_MAX}
+
+    def read(self, name: str, text: str) -> list[int]:
+        texts = text.split(",", COUNT_MAX)
+        if len(texts) > COUNT_MAX:
+            raise BadUsers(name)
+        try:
+            return [UINT31.read(name, each) for each in texts]
+        except BadNumber:
+            raise BadUsers(name) from None
+
+
+class Cursor:
+    """The `next` of an earlier answer; only the storage, which signed it, can tell whether it is one."""
+
+    refuses: ClassVar[Refusals] = (BadCursor,)
+    schema: ClassVar[Schema] = {"type": "string", "maxLength": 99}
+
+    def read(self, name: str, text: str) -> str:
+        return text
+
+
+UINT31 = Uint31()
+COUNT = Count()
+USER_LIST = UserList()
+CURSOR = Cursor()
