@@ -1,11 +1,11 @@
-"""Every refusal: one class, one code word, one status, one sentence."""
+"""The refusals of the calls: one class, one code word, one status, one sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, HEADER_BYTES_MAX, HEADER_FIELDS_MAX, UINT31_MAX
+from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, UINT31_MAX
 
 
 class Refusal(Exception):
@@ -114,36 +114,6 @@ class BadContentLength(Refusal):
         super().__init__("the length of the body must be known; send Content-Length in decimal digits")
 
 
-class BadRequest(Refusal):
-    """Not a request as RFC 9112 has it, or one that two readers could take for different requests."""
-
-    status = "400 Bad Request"
-    code = "bad_request"
-
-    def __init__(self) -> None:
-        super().__init__("this is not a whole HTTP/1.1 request; send method, path, version and header as in RFC 9112")
-
-
-class BadTarget(Refusal):
-    """Neither a path nor an absolute http URL."""
-
-    status = "400 Bad Request"
-    code = "bad_target"
-
-    def __init__(self) -> None:
-        super().__init__("the target of a request must be a path that begins with /, or a whole http:// URL")
-
-
-class BadHost(Refusal):
-    """No Host header, several, or one that names no host."""
-
-    status = "400 Bad Request"
-    code = "bad_host"
-
-    def __init__(self) -> None:
-        super().__init__("the request must have one Host header: a host name or address, and perhaps a port")
-
-
 class Unauthorized(Refusal):
     """The session key is missing, unknown or expired: log in again."""
 
@@ -188,16 +158,6 @@ class MethodNotAllowed(Refusal):
         self.headers = (("Allow", methods),)
 
 
-class RequestTimeout(Refusal):
-    """The request did not arrive whole in time."""
-
-    status = "408 Request Timeout"
-    code = "request_timeout"
-
-    def __init__(self) -> None:
-        super().__init__("the request did not arrive whole in time; send it again, faster")
-
-
 class BodyTooLarge(Refusal):
     """The body is longer than 1 KiB."""
 
@@ -206,39 +166,6 @@ class BodyTooLarge(Refusal):
 
     def __init__(self) -> None:
         super().__init__(f"the body must be a score in decimal digits, at most {BODY_BYTES_MAX} bytes")
-
-
-class TargetTooLong(Refusal):
-    """The request line is longer than 16 KiB."""
-
-    status = "414 Request-URI Too Long"
-    code = "target_too_long"
-
-    def __init__(self) -> None:
-        super().__init__(f"the request line and the header must have at most {HEADER_BYTES_MAX} bytes")
-
-
-class ExpectationFailed(Refusal):
-    """`Expect` asks for something other than `100-continue`."""
-
-    status = "417 Expectation Failed"
-    code = "expectation_failed"
-
-    def __init__(self) -> None:
-        super().__init__("the only expectation that can be met is 100-continue")
-
-
-class HeaderTooLarge(Refusal):
-    """The header has more than 16 KiB or 100 fields."""
-
-    status = "431 Request Header Fields Too Large"
-    code = "header_too_large"
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"the header must have at most {HEADER_BYTES_MAX} bytes, the request line included,"
-            f" and {HEADER_FIELDS_MAX} fields"
-        )
 
 
 class InternalError(Refusal):
@@ -251,16 +178,6 @@ class InternalError(Refusal):
         super().__init__("the service failed; its log says why")
 
 
-class UnknownTransferCoding(Refusal):
-    """A Transfer-Encoding other than chunked."""
-
-    status = "501 Not Implemented"
-    code = "unknown_transfer_coding"
-
-    def __init__(self) -> None:
-        super().__init__("the only transfer coding is chunked; send the body plain or chunked")
-
-
 class Unavailable(Refusal):
     """The database cannot take this now: send it again after `Retry-After`."""
 
@@ -270,27 +187,6 @@ class Unavailable(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the database is not available now; send the request again in a second")
-
-
-class TooManyConnections(Refusal):
-    """There are as many connections as may be."""
-
-    status = "503 Service Unavailable"
-    code = "too_many_connections"
-    headers = (("Retry-After", "1"),)
-
-    def __init__(self) -> None:
-        super().__init__("there are too many connections now; connect again in a second")
-
-
-class VersionNotSupported(Refusal):
-    """A version of HTTP other than 1.1 and 1.0."""
-
-    status = "505 HTTP Version Not Supported"
-    code = "version_not_supported"
-
-    def __init__(self) -> None:
-        super().__init__("the only versions of HTTP here are 1.1 and 1.0")
 
 
 class StartError(Exception):

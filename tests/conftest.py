@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
-from scoresvc import config
+from scoresvc import config, errors
 from scoresvc.api.dispatch import Api
 from scoresvc.config import Config
+from scoresvc.errors import Refusal
+from scoresvc.http import errors as http_errors
 from scoresvc.http.wsgi import Application
 from scoresvc.storage import Store, open_store
 from scoresvc.storage.sqlite.library import sqlite3
+
+
+def refusals() -> list[type[Refusal]]:
+    """Every refusal with a code word of its own, by status."""
+    named = [each for module in (errors, http_errors) for each in vars(module).values() if isinstance(each, type)]
+    return sorted([each for each in named if Refusal in each.__bases__], key=lambda refusal: refusal.status[:3])
 
 
 class Clock:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from scoresvc.api.request import Request, Response
-from scoresvc.errors import Refusal, TooManyConnections
+from scoresvc.errors import Refusal
+from scoresvc.http.errors import TooManyConnections
 from scoresvc.http.parsing import RequestParser
 from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter, refuse
 from scoresvc.net.calling import Caller

@@ -27,8 +27,8 @@ from urllib.parse import unquote_to_bytes
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from scoresvc.errors import (
-    BadContentLength,
+from scoresvc.errors import BadContentLength
+from scoresvc.http.errors import (
     BadHost,
     BadRequest,
     BadTarget,
