@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, UINT31_MAX
 
+SCORE_EXAMPLES = 'send 1500 alone, a form with score=1500, or JSON such as {"score": 1500}'
+
 
 class Refusal(Exception):
     """A request that is refused; `str()` of it is the one line for the client.
@@ -26,9 +28,18 @@ class BadNumber(Refusal):
 
     status = "400 Bad Request"
     code = "bad_number"
+    advice: ClassVar[str] = ""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} must be a whole number from 0 to {UINT31_MAX}, in at most ten decimal digits")
+        super().__init__(
+            f"{name} must be a whole number from 0 to {UINT31_MAX}, in at most ten decimal digits{self.advice}"
+        )
+
+
+class BadScore(BadNumber):
+    """The score that was posted is no such number, however it was sent."""
+
+    advice = f"; {SCORE_EXAMPLES}"
 
 
 class BadCount(Refusal):
@@ -104,6 +115,16 @@ class BodyCutShort(Refusal):
         super().__init__("the body did not arrive whole; send as many bytes as Content-Length says")
 
 
+class MalformedBody(Refusal):
+    """The body is not the JSON or the multipart form that its Content-Type says."""
+
+    status = "400 Bad Request"
+    code = "malformed_body"
+
+    def __init__(self, form: str) -> None:
+        super().__init__(f"the body is not valid {form}, as its Content-Type says; {SCORE_EXAMPLES}")
+
+
 class BadContentLength(Refusal):
     """Nobody can tell how long the body is."""
 
@@ -165,7 +186,28 @@ class BodyTooLarge(Refusal):
     code = "body_too_large"
 
     def __init__(self) -> None:
-        super().__init__(f"the body must be a score in decimal digits, at most {BODY_BYTES_MAX} bytes")
+        super().__init__(f"the body must be a score, in at most {BODY_BYTES_MAX} bytes")
+
+
+class UnsupportedCharset(Refusal):
+    """The body is in UTF-16 or UTF-32."""
+
+    status = "415 Unsupported Media Type"
+    code = "unsupported_charset"
+
+    def __init__(self) -> None:
+        super().__init__("the body is in UTF-16 or UTF-32; send it in UTF-8")
+
+
+class UnsupportedContentCoding(Refusal):
+    """The body is compressed."""
+
+    status = "415 Unsupported Media Type"
+    code = "unsupported_content_coding"
+    headers = (("Accept-Encoding", "identity"),)  # RFC 7694
+
+    def __init__(self) -> None:
+        super().__init__("the body must not be compressed; send it as it is, without Content-Encoding")
 
 
 class InternalError(Refusal):

@@ -59,6 +59,7 @@ ORDER_WITHIN = {
         "request",
         "negotiation",
         "kinds",
+        "bodies",
         "parameters",
         "formats",
         "root",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Protocol
 
-from scoresvc.errors import BadCount, BadCursor, BadNumber, BadUsers, Refusal
+from scoresvc.errors import BadCount, BadCursor, BadNumber, BadScore, BadUsers, Refusal
 from scoresvc.limits import COUNT_MAX, UINT31_MAX
 
 _NUMBER = re.compile("[0-9]{1,10}")
+_WRAPPED_NUMBER = re.compile(
+    r"""\ufeff?[ \t\r\n\x0b\x0c]*(?P<quote>["']?)(?P<number>[0-9]{1,10})(?:\.0+)?(?P=quote)[ \t\r\n\x0b\x0c]*"""
+)
 
 Schema = dict[str, Any]  # JSON Schema
 Refusals = tuple[type[Refusal], ...]
@@ -36,6 +39,25 @@ class Uint31:
         if not _NUMBER.fullmatch(text) or (number := int(text)) > UINT31_MAX:
             raise BadNumber(name)
         return number
+
+
+class Score(Uint31):
+    """A score as clients write it: perhaps with blanks around it, in quotes, with a fraction of zero."""
+
+    def read(self, name: str, text: str) -> int:
+        if not _NUMBER.fullmatch(text):
+            text = _unwrap(name, text)
+        if (number := int(text)) > UINT31_MAX:
+            raise BadScore(name)
+        return number
+
+
+def _unwrap(name: str, text: str) -> str:
+    """Returns the digits alone. Raises BadScore."""
+    wrapped = _WRAPPED_NUMBER.fullmatch(text)
+    if wrapped is None:
+        raise BadScore(name)
+    return wrapped["number"]
 
 
 class Count:
@@ -77,6 +99,7 @@ class Cursor:
 
 
 UINT31 = Uint31()
+SCORE = Score()
 COUNT = Count()
 USER_LIST = UserList()
 CURSOR = Cursor()

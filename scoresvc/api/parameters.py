@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import unquote_plus
 
+from scoresvc.api import kinds
+from scoresvc.api.bodies import Fields, read_fields
 from scoresvc.api.kinds import COUNT, CURSOR, UINT31, USER_LIST, Kind, Refusals
 from scoresvc.api.request import Request
 from scoresvc.errors import (
@@ -19,19 +22,33 @@ from scoresvc.errors import (
     BodyCutShort,
     BodyTooLarge,
     ConflictingParameters,
+    MalformedBody,
     Refusal,
     RepeatedParameter,
     Unauthorized,
     UnknownParameter,
+    UnsupportedCharset,
+    UnsupportedContentCoding,
 )
 from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX
 
 QUERIES_CACHED = 4096  # of each call
 QUERY_CHARACTERS_CACHED_MAX = 100
 
+BODY_REFUSALS = (
+    BodyTooLarge,
+    BodyCutShort,
+    BadContentLength,
+    MalformedBody,
+    UnsupportedCharset,
+    UnsupportedContentCoding,
+)
+
 
 class Sent:
     """What a client sent with a request: all that the parameters of a call read."""
+
+    fields: Fields = MappingProxyType({})  # of the body, once the parameter that is in it has been read
 
     def __init__(self, request: Request, query_reader: QueryReader) -> None:
         self.request = request
@@ -96,7 +113,7 @@ class QueryParameter:
 
 @dataclass(frozen=True)
 class BodyParameter:
-    """The whole body as one value; white space around it is allowed."""
+    """A field of the body, or the whole body; the other fields are left in `Sent.fields`."""
 
     name: str
     kind: Kind
@@ -111,7 +128,7 @@ class BodyParameter:
 
     @property
     def refuses(self) -> Refusals:
-        return (*self.kind.refuses, BodyTooLarge, BodyCutShort, BadContentLength)
+        return (*self.kind.refuses, RepeatedParameter, *BODY_REFUSALS)
 
     def read(self, sent: Sent) -> Any:
         body = sent.request.body
@@ -119,12 +136,13 @@ class BodyParameter:
             raise body
         if len(body) > BODY_BYTES_MAX:
             raise BodyTooLarge
-        return self.kind.read(self.name, body.strip().decode("latin-1"))
+        sent.fields = fields = read_fields(sent.request.headers, body)
+        return self.kind.read(self.name, fields.get(self.name, ""))
 
 
 @dataclass(frozen=True)
 class SessionKeyParameter:
-    """The session key from the query or from `Authorization: Bearer` (RFC 6750), but not from both."""
+    """The session key from the query, the body or `Authorization: Bearer` (RFC 6750), but from one only."""
 
     name: str
     meaning: str
@@ -140,10 +158,12 @@ class SessionKeyParameter:
     def read(self, sent: Sent) -> str:
         scheme, _, credentials = sent.request.headers.get("authorization", "").partition(" ")
         bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-        # A header that comes twice is joined with a comma, which no key has.
-        if "," in bearer or (bearer and self.name in sent.query):
-            raise RepeatedParameter("the session key")
-        key = bearer or sent.query.get(self.name, "")
+        key, in_body = sent.query.get(self.name), sent.fields.get(self.name)
+        if bearer or in_body is not None:
+            # A header that comes twice is joined with a comma, which no key has.
+            if key is not None or (bearer and in_body is not None) or "," in bearer:
+                raise RepeatedParameter("the session key")
+            key = bearer or in_body
         if not key:
             raise Unauthorized
         return key
@@ -183,8 +203,10 @@ class QueryReader:
 
 LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
 USER = PathParameter("userid", "user_id", UINT31, "the user")
-SCORE = BodyParameter("score", UINT31, "the body is the score")
-SESSION_KEY = SessionKeyParameter("sessionkey", "the key of a login; or `Authorization: Bearer`")
+SCORE = BodyParameter("score", kinds.SCORE, "the body is the score, or a form or JSON with `score`")
+SESSION_KEY = SessionKeyParameter(
+    "sessionkey", "the key of a login; or in that form or JSON; or `Authorization: Bearer`"
+)
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
 USERS = QueryParameter(

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 
 # The headers that a call may read, by their names in an environ.
-HEADERS = {"HTTP_ACCEPT": "accept", "HTTP_AUTHORIZATION": "authorization"}
+HEADERS = {
+    "HTTP_ACCEPT": "accept",
+    "HTTP_AUTHORIZATION": "authorization",
+    "HTTP_CONTENT_ENCODING": "content-encoding",
+    "CONTENT_TYPE": "content-type",
+}
 
 _DIGITS = re.compile("[0-9]+")
 _LENGTH = re.compile("[0-9]{1,10}")

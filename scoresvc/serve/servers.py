@@ -12,7 +12,6 @@ from scoresvc.http.server import HttpServer
 from scoresvc.net.server import Server
 from scoresvc.service import open_service
 from scoresvc.storage import MessageStream
-from scoresvc.tcp.frames import drop_zero_fraction
 from scoresvc.tcp.gateway import Gateway
 from scoresvc.tcp.protocol import TcpServer
 
@@ -44,7 +43,7 @@ async def start_service(config: Config, listeners: Listeners, stream: MessageStr
     servers: list[Server] = [http]
     http.start(listeners.http)
     if listeners.tcp:
-        tcp = TcpServer(lambda request: http.caller.call(drop_zero_fraction(request)), config.tcp)
+        tcp = TcpServer(http.caller.call, config.tcp)
         tcp.start(listeners.tcp)
         servers.append(tcp)
 

@@ -41,7 +41,6 @@ _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 # A token (RFC 9110, section 5.6.2) without `_`, which WSGI cannot tell from `-`.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_ZERO_FRACTION = re.compile(rb"[0-9]{1,10}\.0")
 _CHARSET = re.compile(r"""charset\s*=\s*"?([^\s;"]+)""", re.IGNORECASE)
 
 
@@ -109,17 +108,6 @@ def parse_request(frame: bytes, remote_address: str) -> Request:
     content_type, body = _write_body(message.get("data"))
     headers = content_type | _parse_headers(message.get("headers", {}))
     return Request(message["method"], path, query, headers, body, remote_address)
-
-
-def drop_zero_fraction(request: Request) -> Request:
-    """Returns the request with a score of `1700.0` as `1700`: languages with one kind of number write it so in JSON.
-
-    For our own service only. Any other application gets the body as it came.
-    """
-    body = request.body
-    if isinstance(body, bytes) and _ZERO_FRACTION.fullmatch(body) and _is_json(request.headers.get("content-type", "")):
-        return request._replace(body=body.removesuffix(b".0"))
-    return request
 
 
 def make_response(status: str, content_type: str, body: bytes) -> FrameResponse:
