@@ -53,14 +53,15 @@ class BadCount(Refusal):
 
 
 class BadUsers(Refusal):
-    """`users` is not a list of 1 to 1000 users with commas between them."""
+    """`users` is not a list of at most 1000 users with commas between them."""
 
     status = "400 Bad Request"
     code = "bad_users"
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} must be 1 to {COUNT_MAX} whole numbers from 0 to {UINT31_MAX}, with commas between them"
+            f"{name} must be at most {COUNT_MAX} integers from 0 to {UINT31_MAX} without a fraction,"
+            f" with commas between them, such as {name}=1,2"
         )
 
 
@@ -91,8 +92,18 @@ class RepeatedParameter(Refusal):
     status = "400 Bad Request"
     code = "repeated_parameter"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is given more than once; give it once")
+    def __init__(self, name: str, example: str = "") -> None:
+        super().__init__(f"{name} is given more than once; give it once{example and ', such as '}{example}")
+
+
+class BracketedParameter(Refusal):
+    """The name of a list has brackets, as in `users[]=1`."""
+
+    status = "400 Bad Request"
+    code = "bracketed_parameter"
+
+    def __init__(self, name: str, example: str) -> None:
+        super().__init__(f"{name} takes no brackets; give it once, such as {example}")
 
 
 class ConflictingParameters(Refusal):
@@ -155,6 +166,16 @@ class UnknownPath(Refusal):
     def __init__(self, paths: Sequence[str]) -> None:
         *others, last = paths
         super().__init__(f"no such path; there are {', '.join(others)} and {last}")
+
+
+class FractionInPath(Refusal):
+    """A user or a level in the path has a fraction, such as `2.0`."""
+
+    status = "404 Not Found"
+    code = "fraction_in_path"
+
+    def __init__(self, meaning: str, example: str) -> None:
+        super().__init__(f"{meaning} must be an integer without a fraction, such as {example}")
 
 
 class NoScore(Refusal):

@@ -73,13 +73,13 @@ class Count:
 
 
 class UserList:
-    """1 to 1000 users with commas between them."""
+    """Users with commas between them, at most 1000; blanks and commas without a number are ignored."""
 
     refuses: ClassVar[Refusals] = (BadUsers,)
-    schema: ClassVar[Schema] = {"type": "array", "items": Uint31.schema, "minItems": 1, "maxItems": COUNT_MAX}
+    schema: ClassVar[Schema] = {"type": "array", "items": Uint31.schema, "maxItems": COUNT_MAX}
 
     def read(self, name: str, text: str) -> list[int]:
-        texts = text.split(",", COUNT_MAX)
+        texts = [each for each in map(str.strip, text.split(",")) if each]
         if len(texts) > COUNT_MAX:
             raise BadUsers(name)
         try:

@@ -6,7 +6,7 @@ it, values are valid and nothing checks them again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from scoresvc.errors import (
     BadContentLength,
     BodyCutShort,
     BodyTooLarge,
+    BracketedParameter,
     ConflictingParameters,
     MalformedBody,
     Refusal,
@@ -34,6 +35,7 @@ from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX
 
 QUERIES_CACHED = 4096  # of each call
 QUERY_CHARACTERS_CACHED_MAX = 100
+LIST_EXAMPLE = "{}=1,2"
 
 BODY_REFUSALS = (
     BodyTooLarge,
@@ -57,7 +59,7 @@ class Sent:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Each parameter of the query by name, once. Raises UnknownParameter, RepeatedParameter, ConflictingParameters.
+        """Each parameter of the query by name, once. Raises as QueryReader.read.
 
         It is read when the first parameter asks for it: what stands before that in a call's `takes` is refused first.
         """
@@ -101,6 +103,10 @@ class QueryParameter:
     @property
     def query_names(self) -> tuple[str, ...]:
         return (self.name,)
+
+    @property
+    def takes_list(self) -> bool:
+        return bool(self.kind.schema["type"] == "array")
 
     @property
     def refuses(self) -> Refusals:
@@ -173,32 +179,45 @@ Parameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter
 
 
 class QueryReader:
-    """Reads the queries of one call, which takes `names` and of them none of `exclusions` beside its key."""
+    """Reads the queries of one call, which takes `names`, of them none of `exclusions` beside its key.
 
-    def __init__(self, names: tuple[str, ...], exclusions: Mapping[str, tuple[str, ...]]) -> None:
+    `lists` are those names that take a list. A name that begins with `_` is ignored on every call: game engines and
+    JavaScript libraries add one with a number that is never the same, so that no cache answers.
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], exclusions: Mapping[str, tuple[str, ...]], lists: Container[str]
+    ) -> None:
         self._names = names
         self._exclusions = exclusions
+        self._lists = lists
         self._read_cached = lru_cache(QUERIES_CACHED)(self._read)
 
     def read(self, query: str) -> Mapping[str, str]:
-        """Raises UnknownParameter, RepeatedParameter, ConflictingParameters."""
+        """Raises UnknownParameter, BracketedParameter, RepeatedParameter, ConflictingParameters."""
         return self._read_cached(query) if len(query) <= QUERY_CHARACTERS_CACHED_MAX else self._read(query)
 
     def _read(self, query: str) -> Mapping[str, str]:
         parameters: dict[str, str] = {}
         for field in query.split("&"):
-            if not field:
-                continue
             name, _, value = (unquote_plus(part) for part in field.partition("="))
+            if not field or name.startswith("_"):
+                continue
             if name not in self._names:
-                raise UnknownParameter(self._names)
+                raise self._refuse(name)
             if name in parameters:
-                raise RepeatedParameter(name)
+                raise RepeatedParameter(name, LIST_EXAMPLE.format(name) if name in self._lists else "")
             parameters[name] = value
         for name, others in self._exclusions.items():
             if name in parameters and not parameters.keys().isdisjoint(others):
                 raise ConflictingParameters(name, others)
         return parameters
+
+    def _refuse(self, name: str) -> Refusal:
+        list_name, bracket, _ = name.partition("[")
+        if bracket and list_name in self._lists:
+            return BracketedParameter(list_name, LIST_EXAMPLE.format(list_name))
+        return UnknownParameter(self._names)
 
 
 LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
@@ -210,7 +229,7 @@ SESSION_KEY = SessionKeyParameter(
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
 USERS = QueryParameter(
-    "users", USER_LIST, f"these only, 1 to {COUNT_MAX} with commas between them", excludes=("limit", "after")
+    "users", USER_LIST, f"these only, at most {COUNT_MAX} with commas between them", excludes=("limit", "after")
 )
 NEIGHBOUR_COUNT = QueryParameter(
     "count", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT

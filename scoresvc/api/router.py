@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,13 +11,15 @@ from scoresvc.api.calls import CALLS, Call
 from scoresvc.api.formats import JSON, write_json
 from scoresvc.api.parameters import BodyParameter, PathParameter, QueryParameter, QueryReader, Sent
 from scoresvc.api.request import Headers, Request
-from scoresvc.errors import MethodNotAllowed, UnknownPath
+from scoresvc.errors import FractionInPath, MethodNotAllowed, Refusal, UnknownPath
 
 PATHS_CACHED = 4096
 PATH_CHARACTERS_CACHED_MAX = 64
 SEGMENTS_MAX = 5  # more than any path has
 
 NO_STORE = (("Cache-Control", "no-store"),)
+
+_FRACTION = re.compile(r"(?<=[0-9])\.[0-9]*$")
 
 Arguments = dict[str, Any]
 
@@ -60,13 +63,12 @@ class Route(NamedTuple):
 
 def make_route(call: Call) -> Route:
     parameters = tuple(each for each in call.takes if not isinstance(each, PathParameter))
-    exclusions = {each.name: each.excludes for each in parameters if isinstance(each, QueryParameter) and each.excludes}
     is_get = call.method == "GET"
     return Route(
         methods=("GET", "HEAD") if is_get and call.is_safe else (call.method,),
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
         readers=tuple((each.argument, each.read) for each in parameters),
-        query_reader=QueryReader(tuple(name for each in parameters for name in each.query_names), exclusions),
+        query_reader=_make_query_reader(parameters),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
         json=None if call.gives is str else Form(call.handler, write_json, JSON),
         headers=NO_STORE if is_get and not call.is_safe else (),
@@ -74,6 +76,15 @@ def make_route(call: Call) -> Route:
         is_unbounded=call.is_unbounded,
         query_scales=any(each.scales for each in parameters),
         defaults=_find_defaults(parameters),
+    )
+
+
+def _make_query_reader(parameters: Sequence[Any]) -> QueryReader:
+    of_query = [each for each in parameters if isinstance(each, QueryParameter)]
+    return QueryReader(
+        tuple(name for each in parameters for name in each.query_names),
+        {each.name: each.excludes for each in of_query if each.excludes},
+        {each.name for each in of_query if each.takes_list},
     )
 
 
@@ -98,23 +109,43 @@ _ROUTES: Mapping[Shape, Route] = {
 
 
 def find_route(method: str, path: str) -> tuple[Route, Arguments]:
-    """Returns the route with the values of its path parameters. Raises UnknownPath, MethodNotAllowed or BadNumber.
+    """Returns the route with the values of its path parameters.
 
-    Every path may end in one `/`.
+    Raises UnknownPath, FractionInPath, MethodNotAllowed or BadNumber. Every path may end in one `/`.
     """
     return _find_cached(method, path) if len(path) <= PATH_CHARACTERS_CACHED_MAX else _find(method, path)
 
 
 def _find(method: str, path: str) -> tuple[Route, Arguments]:
     segments = path.removesuffix("/").split("/", SEGMENTS_MAX)
-    shape = tuple([None if segment.isascii() and segment.isdigit() else segment for segment in segments])
+    shape = _shape_of(segments)
     route = _ROUTES.get(shape)
     if route is None:
-        raise UnknownPath(PATHS)
+        raise _refuse_path(segments)
     if method not in route.methods:
         raise MethodNotAllowed(route.methods)
     numbers = [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
     return route, _read_numbers(route.path_parameters, numbers)
+
+
+def _shape_of(segments: Sequence[str]) -> Shape:
+    return tuple([None if segment.isascii() and segment.isdigit() else segment for segment in segments])
+
+
+def _refuse_path(segments: Sequence[str]) -> Refusal:
+    """Returns FractionInPath for a path that is known but for a fraction of a number."""
+    integers = [_FRACTION.sub("", segment) for segment in segments]
+    shape = _shape_of(integers)
+    route = _ROUTES.get(shape)
+    if route is None:
+        return UnknownPath(PATHS)
+    numbers = [pair for *pair, fixed in zip(segments, integers, shape, strict=True) if fixed is None]
+    fractions = [
+        FractionInPath(parameter.meaning, integer)
+        for parameter, (segment, integer) in zip(route.path_parameters, numbers, strict=True)
+        if segment != integer
+    ]
+    return fractions[0]
 
 
 def _read_numbers(parameters: Sequence[PathParameter], numbers: Sequence[str]) -> Arguments:

@@ -331,10 +331,30 @@ def test_the_ends_of_a_count_are_good(app: TestApp, fill: Fill) -> None:
 
 
 @pytest.mark.parametrize(
-    "users", ["", ",", "1,", ",1", "1,,2", "x", "1;2", "-1", "2147483648", "1, 2", ",".join("1" * 1001)]
+    "users", ["x", "1;2", "1 2", "1,-1", "2147483648", "2.0", "1,2.5", "[1,2]", ",".join("1" * 1001)]
 )
 def test_users_that_are_no_list_of_numbers_are_refused(app: TestApp, users: str) -> None:
-    assert "1 to 1000 whole numbers" in app.get("/2/highscorelist", {"users": users}, status=400).text
+    response = app.get("/2/highscorelist", {"users": users}, status=400)
+
+    assert "at most 1000 integers" in response.text
+    assert "without a fraction" in response.text
+    assert response.text.endswith("such as users=1,2")
+
+
+@pytest.mark.parametrize("users", ["", ",", " ", ", ,"])
+def test_no_users_are_an_empty_list(app: TestApp, fill: Fill, users: str) -> None:
+    fill((1, 40))
+
+    assert app.get("/2/highscorelist", {"users": users}).text == ""
+    board = app.get("/2/highscorelist", {"users": users}, headers=JSON).json
+    assert board == {"level": 2, "players": 1, "entries": [], "next": None}
+
+
+@pytest.mark.parametrize("users", ["1,2,", ",1,2", "1,,2", "1, 2", " 1 , 2 ", ",".join(["1"] + [""] * 1001 + ["2"])])
+def test_blanks_and_empty_places_in_a_list_of_users_are_ignored(app: TestApp, fill: Fill, users: str) -> None:
+    fill((1, 40), (2, 30), (3, 20))
+
+    assert app.get("/2/highscorelist", {"users": users}).text == "1=40,2=30"
 
 
 def test_a_thousand_users_are_good(app: TestApp, fill: Fill) -> None:
@@ -350,7 +370,12 @@ def test_a_thousand_users_are_good(app: TestApp, fill: Fill) -> None:
         ("/2/highscorelist?users=1&limit=5", "cannot be combined with limit or after"),
         ("/2/highscorelist?after=x&users=1", "cannot be combined with limit or after"),
         ("/2/highscorelist?limit=1&limit=1", "once"),
-        ("/2/highscorelist?users=1&users=2", "once"),
+        ("/2/highscorelist?users=1&users=2", "users is given more than once; give it once, such as users=1,2"),
+        ("/2/highscorelist?users[]=1", "users takes no brackets; give it once, such as users=1,2"),
+        ("/2/highscorelist?users%5B%5D=1&users%5B%5D=2", "users takes no brackets; give it once, such as users=1,2"),
+        ("/2/highscorelist?users[0]=1", "users takes no brackets; give it once, such as users=1,2"),
+        ("/2/highscorelist?limit[]=1", "does not take"),
+        ("/2/rank/4?users[]=1", "does not take"),
         ("/2/highscorelist?count=1", "does not take"),
         ("/2/around/1?limit=1", "does not take"),
         ("/2/around/1?count=1&count=1", "once"),

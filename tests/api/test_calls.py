@@ -16,7 +16,7 @@ from scoresvc.storage import Store
 from tests.conftest import refusals
 
 JSON = {"Accept": "application/json"}
-WRONG = {"integer": ["-1", "x", "", "1.0", str(UINT31_MAX + 1)], "array": ["", "x", "1,,2"], "string": ["x"]}
+WRONG = {"integer": ["-1", "x", "", "1.0", str(UINT31_MAX + 1)], "array": ["x", "1;2", "2.0"], "string": ["x"]}
 
 with_body = [call for call in CALLS if any(isinstance(each, BodyParameter) for each in call.takes)]
 with_key = [call for call in CALLS if any(isinstance(each, SessionKeyParameter) for each in call.takes)]
@@ -63,6 +63,14 @@ def test_a_parameter_that_is_unknown_is_refused(app: TestApp, key: str, call: Ca
     response = send(app, call, good_path(call) + "?nosuch=1", headers=JSON)
 
     assert (response.status_int, response.json["error"]["code"]) == (400, "unknown_parameter")
+
+
+@pytest.mark.parametrize("call", CALLS, ids=name_of)
+def test_a_parameter_that_begins_with_an_underscore_is_ignored(app: TestApp, key: str, call: Call) -> None:
+    for query in ("_=1699", "_t", "_=1&_=2&&__=%ff", "%5F=1"):
+        path = f"{good_path(call)}?{query}" + (f"&sessionkey={key}" if call in with_key else "")
+
+        assert send(app, call, path).status_int == 200
 
 
 @pytest.mark.parametrize(("call", "parameter"), query_parameters, ids=name_of)

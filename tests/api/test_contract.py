@@ -231,7 +231,7 @@ def test_a_number_in_a_path_that_is_too_large_is_refused(app: TestApp, path: str
         "/2/highscorelist/x",
         "/%B2/",
         "/%D9%A3/",
-        "/1.0/",
+        "/1.0/x",
         "/ 1/",
         "/2/score/1",
         "/score",
@@ -245,6 +245,29 @@ def test_a_number_in_a_path_that_is_too_large_is_refused(app: TestApp, path: str
 )
 def test_an_unknown_path_is_not_found(app: TestApp, path: str) -> None:
     assert_refused(app.get(path, status=404), "/<levelid>/highscorelist")
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/2.0/highscorelist", "the level must be an integer without a fraction, such as 2"),
+        ("/2.5/highscorelist/", "the level must be an integer without a fraction, such as 2"),
+        ("/4711.0", "the user must be an integer without a fraction, such as 4711"),
+        ("/4711.00/%23", "the user must be an integer without a fraction, such as 4711"),
+        ("/2/rank/4711.", "the user must be an integer without a fraction, such as 4711"),
+        ("/2.0/around/4711.0", "the level must be an integer without a fraction, such as 2"),
+        ("/2.0/score", "the level must be an integer without a fraction, such as 2"),
+    ],
+)
+def test_a_fraction_in_a_path_is_named(app: TestApp, path: str, sentence: str) -> None:
+    response = app.get(path, status=404)
+
+    assert response.text == sentence
+
+
+@pytest.mark.parametrize("path", ["/.0/highscorelist", "/2.0.0/highscorelist", "/2.x/highscorelist", "/2.0/nothing"])
+def test_a_path_that_no_integer_would_mend_is_not_found(app: TestApp, path: str) -> None:
+    assert_refused(app.get(path, status=404), "no such path")
 
 
 @pytest.mark.parametrize(
