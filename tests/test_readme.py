@@ -35,8 +35,12 @@ def test_the_first_command_runs_the_service_and_the_second_its_tests() -> None:
 
 def calls_table() -> str:
     """The table of calls as the table in api/calls.py has it."""
-    rows = [f"| `{call.method} {call.path}` | {takes(call)} | {call.text.pattern} | {call.summary} |" for call in CALLS]
+    rows = [f"| `{name_of(call)}` | {takes(call)} | {call.text.pattern} | {call.summary} |" for call in CALLS]
     return "\n".join(["| call | takes | plain answer | |", "|---|---|---|---|", *rows])
+
+
+def name_of(call: Call) -> str:
+    return f"{', '.join((call.method, *call.other_methods))} {call.path}"
 
 
 def takes(call: Call) -> str:

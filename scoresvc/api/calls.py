@@ -28,9 +28,9 @@ class Call(NamedTuple):
     `handler` gets the store and a value for each parameter of `takes`, which are checked in that order; it
     returns a value of the type `gives`, or the write that brings it. JSON has the fields of that value, a str has
     no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
-    the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` lead
-    to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs must not be cached.
-    `is_unbounded` says that an answer may be of any length.
+    the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
+    `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
+    must not be cached. `is_unbounded` says that an answer may be of any length.
     """
 
     method: str
@@ -43,8 +43,15 @@ class Call(NamedTuple):
     text_handler: Callable[..., Any] | None = None
     refuses: tuple[type[Refusal], ...] = ()
     other_paths: tuple[str, ...] = ()
+    other_methods: tuple[str, ...] = ()
     is_safe: bool = True
     is_unbounded: bool = False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods that are answered."""
+        head = ("HEAD",) if self.method == "GET" and self.is_safe else ()
+        return (self.method, *head, *self.other_methods)
 
 
 CALLS = (
@@ -65,6 +72,7 @@ CALLS = (
         gives=Session,
         text=formats.KEY,
         other_paths=("/<userid>", "/<userid>/#"),
+        other_methods=("POST",),  # for clients that cache whatever they GET
         is_safe=False,
         summary="Logs a user in: the key is good for ten minutes.",
     ),

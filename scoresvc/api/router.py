@@ -65,7 +65,7 @@ def make_route(call: Call) -> Route:
     parameters = tuple(each for each in call.takes if not isinstance(each, PathParameter))
     is_get = call.method == "GET"
     return Route(
-        methods=("GET", "HEAD") if is_get and call.is_safe else (call.method,),
+        methods=call.methods,
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
         readers=tuple((each.argument, each.read) for each in parameters),
         query_reader=_make_query_reader(parameters),

@@ -113,12 +113,24 @@ def test_a_number_in_a_path_that_is_too_large_is_refused_by_name(
 
 @pytest.mark.parametrize("call", CALLS, ids=name_of)
 def test_another_method_is_refused_with_those_that_are_right(app: TestApp, call: Call) -> None:
-    allowed = {"GET": "GET, HEAD" if call.is_safe else "GET"}.get(call.method, call.method)
+    allowed = ", ".join(call.methods)
 
-    for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"} - set(allowed.split(", ")):
+    for method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"} - set(call.methods):
         response = app.request(good_path(call), method=method, expect_errors=True)
 
         assert (response.status_int, response.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.other_methods], ids=name_of)
+def test_another_method_of_a_call_answers_in_the_same_way(app: TestApp, call: Call) -> None:
+    for headers in ({}, JSON):
+        first, *others = [send(app, call, method=method, headers=headers) for method in call.methods]
+
+        assert [(other.status, other.headers) for other in others] == [(first.status, first.headers)] * len(others)
+
+
+def test_no_call_that_makes_something_answers_head() -> None:
+    assert [call.path for call in CALLS if "HEAD" in call.methods and not call.is_safe] == []
 
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.is_safe], ids=name_of)

@@ -78,6 +78,16 @@ def test_every_spelling_of_a_login_gives_a_key(app: TestApp, path: str) -> None:
     assert response.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/4711/login", "/4711/login/", "/4711/"])
+@pytest.mark.parametrize("body", ["", "1500", "score=1500&sessionkey=x", "x" * 2000])
+def test_a_login_may_be_a_post_whose_body_does_not_matter(app: TestApp, path: str, body: str) -> None:
+    response = app.post(path, body)
+
+    assert response.headers["Cache-Control"] == "no-store"
+    post(app, response.text, 10)
+    assert high_scores(app) == "4711=10"
+
+
 def test_a_raw_number_sign_in_the_path_logs_in(app: TestApp) -> None:
     response = app.get("/", extra_environ={"PATH_INFO": "/4711/#"})
 
@@ -274,10 +284,10 @@ def test_a_path_that_no_integer_would_mend_is_not_found(app: TestApp, path: str)
     ("method", "path", "allowed"),
     [
         ("POST", "/", "GET, HEAD"),
-        ("POST", "/4711/", "GET"),
-        ("HEAD", "/4711/", "GET"),
-        ("HEAD", "/4711/login", "GET"),
-        ("HEAD", "/4711/%23", "GET"),
+        ("PUT", "/4711/", "GET, POST"),
+        ("HEAD", "/4711/", "GET, POST"),
+        ("HEAD", "/4711/login", "GET, POST"),
+        ("HEAD", "/4711/%23", "GET, POST"),
         ("GET", "/2/score", "POST"),
         ("PUT", "/2/score", "POST"),
         ("OPTIONS", "/2/score", "POST"),
