@@ -41,6 +41,9 @@ _WIDE_CHARSET = re.compile("(utf|ucs)-?(16|32|2|4)(-?[lb]e)?")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = rf';[ \t]*({_TOKEN})=(?:"([^"\r\n]*)"|([^;"\s]*))[ \t]*'
 _PARAMETERS = re.compile(_PARAMETER)
+_FIELD = rf"\r\n({_TOKEN}):([^\x00-\x08\x0a-\x1f\x7f]*)"
+_PART_FIELD = re.compile(_FIELD)
+_PART_HEADER = re.compile(f"(?:{_FIELD})+")
 _DISPOSITION = re.compile(rf"[ \t]*form-data[ \t]*((?:{_PARAMETER})*)", re.IGNORECASE)
 _PLAIN_CODINGS = ("7bit", "8bit", "binary")
 
@@ -100,20 +103,20 @@ def _read_multipart(boundary: str, text: str) -> Fields:
     text = text.strip(_BLANKS)
     if not text.startswith("--"):
         return {"score": text}
-    _, *parts, end = f"\r\n{text}".split(f"\r\n--{boundary}")
-    if not boundary or end != "--":
+    parts = f"\r\n{text}".split(f"\r\n--{boundary}")
+    if not boundary or parts[0] or parts[-1] != "--":
         raise MalformedBody("multipart/form-data")
-    return _collect([_read_part(part) for part in parts])
+    return _collect([_read_part(part) for part in parts[1:-1]])
 
 
 def _read_part(part: str) -> tuple[str, str]:
     """Returns name and value."""
     header, end, value = part.partition("\r\n\r\n")
-    fields = [(name.lower(), content) for name, _, content in (line.partition(":") for line in header.split("\r\n"))]
+    fields = [(name.lower(), content) for name, content in _PART_FIELD.findall(header)]
     dispositions = [content for name, content in fields if name == "content-disposition"]
     codings = {content.strip().lower() for name, content in fields if name == "content-transfer-encoding"}
     disposition = _DISPOSITION.fullmatch(",".join(dispositions))
-    if not (header.startswith("\r\n") and end and disposition and codings.issubset(_PLAIN_CODINGS)):
+    if not (end and _PART_HEADER.fullmatch(header) and disposition and codings.issubset(_PLAIN_CODINGS)):
         raise MalformedBody("multipart/form-data")
     return _read_parameters(disposition[1]).get("name", ""), value
 

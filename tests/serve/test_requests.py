@@ -138,7 +138,8 @@ def test_a_whole_game_runs_over_json_and_http_sees_it(shared_server: Server) -> 
     assert shared_server.ask(method="POST", path="/5/score", data="x", headers={"Authorization": f"Bearer {key}"}) == {
         "code": 400,
         "message": "Bad Request",
-        "data": "score must be a whole number from 0 to 2147483647, in at most ten decimal digits",
+        "data": "score must be a whole number from 0 to 2147483647, in at most ten decimal digits; "
+        'send 1500 alone, a form with score=1500, or JSON such as {"score": 1500}',
     }
 
 

@@ -55,11 +55,40 @@ paths = st.sampled_from(
     ]
 )
 headers = st.dictionaries(
-    st.sampled_from(["Accept", "AUTHORIZATION", "Content-Type", "X-Forwarded-For"]),
-    st.sampled_from(["application/json", " Bearer KEY ", "bearer  KEY", "Bearer KEY,KEY", "Basic KEY", "é", "", "*/*"]),
+    st.sampled_from(["Accept", "AUTHORIZATION", "Content-Type", "Content-Encoding", "X-Forwarded-For"]),
+    st.sampled_from(
+        [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "identity",
+            " Bearer KEY ",
+            "bearer  KEY",
+            "Bearer KEY,KEY",
+            "Basic KEY",
+            "é",
+            "",
+            "*/*",
+        ]
+    ),
 )
 data: st.SearchStrategy[Any] = st.sampled_from(
-    [None, 1500, "1500", " 1500\n", "é", "", True, [], {}, 2**31, 1.5, "1" * 1024, "1" * 1025]
+    [
+        None,
+        1500,
+        "1500",
+        " 1500\n",
+        "é",
+        "",
+        True,
+        [],
+        {},
+        {"score": 1500},
+        "score=1500",
+        2**31,
+        1.5,
+        "1" * 1024,
+        "1" * 1025,
+    ]
 )
 
 
@@ -165,6 +194,27 @@ def test_a_score_may_have_a_fraction_of_zero(
 def test_no_other_fraction_is_a_score(ask: Ask, key: str, data: object) -> None:
     assert ask("POST", f"/7/score?sessionkey={key}", data=data)["code"] == 400
     assert ask("GET", "/7/highscorelist")["data"] is None
+
+
+@pytest.mark.parametrize(
+    ("level", "data"), [(8, {"score": 1700.0}), (9, {"score": "1700", "level": 2}), (10, "1700.0"), (11, '"1700"')]
+)
+def test_a_score_may_be_an_object_or_text(ask: Ask, key: str, level: int, data: object) -> None:
+    assert ask("POST", f"/{level}/score?sessionkey={key}", data=data)["code"] == 200
+    assert ask("GET", f"/{level}/highscorelist")["data"] == "4711=1700"
+
+
+def test_the_key_may_be_in_the_data(ask: Ask, key: str) -> None:
+    assert ask("POST", "/12/score", data={"score": 1700, "sessionkey": key})["code"] == 200
+    assert ask("POST", f"/12/score?sessionkey={key}", data={"score": 1800, "sessionkey": key})["code"] == 400
+    assert ask("GET", "/12/highscorelist")["data"] == "4711=1700"
+
+
+def test_a_content_type_in_the_headers_counts(ask: Ask, key: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    assert ask("POST", "/13/score", data=f"score=1700&sessionkey={key}", headers=form)["code"] == 200
+    assert ask("POST", "/13/score", data="1800", headers={**form, "Content-Encoding": "gzip"})["code"] == 415
 
 
 def test_a_fraction_of_zero_reaches_another_application_as_it_came(serve_application: ServeApplication) -> None:
