@@ -78,8 +78,8 @@ def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) ->
     writer = RemoteWriter(stream, loop)
 
     def close() -> None:
-        writer.close()
         parts.close()
+        writer.close()  # last: the writer's process then closes the database, as the only one that has it open
 
     return _make_store(config, parts, writer.begin, time.time, close)
 
