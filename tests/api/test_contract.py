@@ -173,6 +173,22 @@ def test_of_equal_scores_the_one_reached_first_stands_higher_while_the_clock_sta
     assert high_scores(app) == ",".join(f"{user}=100" for user in users)
 
 
+def test_a_clock_that_was_ahead_and_is_set_right_leaves_later_posts_with_the_right_time(
+    app: TestApp, key: str, clock: Clock
+) -> None:
+    clock.now += 500
+    app.post(f"/2/score?sessionkey={key}", "1500")
+    clock.now -= 500 - 0.5
+
+    app.post(f"/2/score?sessionkey={key}", "1501")
+    app.post(f"/3/score?sessionkey={key}", "1500")
+
+    times = [
+        app.get(f"/{level}/rank/4711", headers={"Accept": "application/json"}).json["reached_at"] for level in (2, 3)
+    ]
+    assert times == ["2023-11-14T22:13:20.500Z"] * 2
+
+
 def test_of_equal_scores_the_one_reached_first_stands_higher_when_the_clock_jumps_back(
     app: TestApp, clock: Clock
 ) -> None:

@@ -45,13 +45,13 @@ def _make_result(outcome: Outcome) -> PostResult:
 class ScoreChanges:
     """What the writer does for posts. `clock` returns Unix seconds.
 
-    Who reaches a score later comes later on the board, even where the clock stands still or jumps back.
+    Who reaches a score later comes later on the board, even where the clock stands still or jumps back: only then is
+    a time later than the clock says.
     """
 
     def __init__(self, lists: Lists, clock: Callable[[], float]) -> None:
         self._lists = lists
         self._clock = clock
-        self._latest = 0  # Unix microseconds; rises with every post, whatever the clock does
         self.post = Change("post", self._store, self._after_posts, is_single_statement=True)
         self.post_and_rank = Change("post_and_rank", self._store_and_rank, self._after_posts_and_ranks)
 
@@ -61,8 +61,6 @@ class ScoreChanges:
         One statement for all: Python's lock is given up once, not once a post. The statement reads
         before it writes, so `key`, the place in the batch, is what orders equal posts.
         """
-        now = max(int(self._clock() * 1_000_000), self._latest)
-        self._latest = now + len(posts)
         changed = connection.execute(
             """
             INSERT INTO scores (level_id, user_id, score, reached_at)
@@ -78,7 +76,7 @@ class ScoreChanges:
                             reached_at = excluded.reached_at
                       WHERE excluded.score > scores.score
             """,
-            {"posts": json.dumps(posts), "now": now},
+            {"posts": json.dumps(posts), "now": int(self._clock() * 1_000_000)},
         ).rowcount
         return [changed > 0] * len(posts)
 
