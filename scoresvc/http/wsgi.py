@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from scoresvc.errors import BadContentLength, BodyCutShort, BodyTooLarge, Refusa
 from scoresvc.limits import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import InputStream, StartResponse
 
 Environ = dict[str, Any]
 
@@ -23,6 +24,8 @@ HEADERS = {
     "HTTP_CONTENT_ENCODING": "content-encoding",
     "CONTENT_TYPE": "content-type",
 }
+
+log = logging.getLogger("scoresvc.http")
 
 _DIGITS = re.compile("[0-9]+")
 _LENGTH = re.compile("[0-9]{1,10}")
@@ -63,7 +66,9 @@ def respond(response: Response, start_response: StartResponse) -> Iterable[bytes
 
 def _read_body(environ: Environ) -> bytes | Refusal:
     """Returns the whole body or a refusal: half a score is a score, too."""
-    length = environ.get("CONTENT_LENGTH") or "0"
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    if not length and "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+        return _read_to_its_end(environ["wsgi.input"])
     if "HTTP_TRANSFER_ENCODING" in environ or not _DIGITS.fullmatch(length):
         return BadContentLength()
     if not _LENGTH.fullmatch(length) or int(length) > BODY_BYTES_MAX:
@@ -73,3 +78,15 @@ def _read_body(environ: Environ) -> bytes | Refusal:
     except OSError:
         return BodyCutShort()
     return body if len(body) == int(length) else BodyCutShort()
+
+
+def _read_to_its_end(stream: InputStream) -> bytes | Refusal:
+    """Returns a chunked body where the server decodes it and, by `wsgi.input_terminated`, says where it ends."""
+    body = b""
+    try:
+        while len(body) <= BODY_BYTES_MAX and (piece := stream.read(BODY_BYTES_MAX + 1 - len(body))):
+            body += piece
+    except Exception:  # each server raises its own for chunks that break off
+        log.info("a chunked body could not be read", exc_info=True)
+        return BodyCutShort()
+    return body if len(body) <= BODY_BYTES_MAX else BodyTooLarge()

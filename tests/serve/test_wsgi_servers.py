@@ -22,8 +22,7 @@ SERVERS = {
 PYUWSGI = "import pyuwsgi, sys; pyuwsgi.run(sys.argv[1:])"
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_a_game_runs_on_every_server(name: str, tmp_path: Path) -> None:
+def start(name: str, tmp_path: Path) -> Server:
     package, arguments = SERVERS[name]
     pytest.importorskip(package, reason=f"{package} is not installed")
     (tmp_path / "application.py").write_text("from scoresvc import app as application\n")
@@ -33,9 +32,40 @@ def test_a_game_runs_on_every_server(name: str, tmp_path: Path) -> None:
     if package == "pyuwsgi":
         command[1:3] = ["-c", PYUWSGI]
 
-    with Server(tmp_path, command=command, port=port) as server:
+    return Server(tmp_path, command=command, port=port)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_game_runs_on_every_server(name: str, tmp_path: Path) -> None:
+    with start(name, tmp_path) as server:
         _, key = server.call("GET", "/4711/login")
         posted = [server.call("POST", f"/2/score?sessionkey={key}", str(score)) for score in range(20)]
 
         assert posted == [(200, "")] * 20
         assert server.call("GET", "/2/highscorelist") == (200, "4711=19")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_chunked_body_is_taken_whole_or_refused(name: str, tmp_path: Path) -> None:
+    with start(name, tmp_path) as server:
+        _, key = server.call("GET", "/4711/login")
+
+        whole = post_chunks(server, key, b"2\r\n15\r\n2\r\n00\r\n0\r\n\r\n")
+        for end in (b"2\r\n15\r\n2\r\n", b"2\r\n15\r\n", b"4\r\n15", b"2\r\n16\r\nx\r\n"):
+            assert b" 200 " not in post_chunks(server, key, end)
+
+        is_taken = name != "uWSGI"  # which does not say where such a body ends
+        assert (b" 200 " in whole) is is_taken
+        assert server.call("GET", "/2/highscorelist")[1] == ("4711=1500" if is_taken else "")
+
+
+def post_chunks(server: Server, key: str, chunks: bytes) -> bytes:
+    """Returns the head of the answer, nothing where the server hangs up."""
+    head = f"POST /2/score?sessionkey={key} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+        client.sendall(head + chunks)
+        client.shutdown(socket.SHUT_WR)
+        try:
+            return client.recv(1000)
+        except ConnectionResetError:
+            return b""
