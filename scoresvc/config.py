@@ -4,88 +4,14 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from scoresvc.errors import StartError
 from scoresvc.limits import CONNECTIONS_MAX
-
-
-class OptionKind(Protocol):
-    """A kind of value: `read` raises ValueError that says what would be right, `describe` says it for the manual."""
-
-    def read(self, text: str) -> Any: ...
-
-    def describe(self) -> str: ...
-
-
-class Whole(NamedTuple):
-    """A whole number from `low` to `high`, of `unit`."""
-
-    low: int
-    high: int
-    unit: str = ""
-
-    def read(self, text: str) -> int:
-        if not re.fullmatch("[0-9]{1,10}", text) or not self.low <= int(text) <= self.high:
-            raise ValueError(f"must be a whole number from {self.low} to {self.high}")
-        return int(text)
-
-    def describe(self) -> str:
-        return f"{self.low} to {self.high} {self.unit}".rstrip()
-
-
-class OneOf(NamedTuple):
-    words: tuple[str, ...]
-
-    def read(self, text: str) -> str:
-        if text not in self.words:
-            raise ValueError(f"must be one of: {', '.join(self.words)}")
-        return text
-
-    def describe(self) -> str:
-        return f"One of: {', '.join(self.words)}"
-
-
-class YesNo:
-    def read(self, text: str) -> bool:
-        if text.lower() not in configparser.RawConfigParser.BOOLEAN_STATES:
-            raise ValueError("must be yes or no")
-        return configparser.RawConfigParser.BOOLEAN_STATES[text.lower()]
-
-    def describe(self) -> str:
-        return "yes or no"
-
-
-class Host:
-    def read(self, text: str) -> str:
-        if not text or re.search(r"[\s\0/]", text):
-            raise ValueError("must be a host name or an address")
-        return text
-
-    def describe(self) -> str:
-        return "A host name or an address"
-
-
-class File:
-    def read(self, text: str) -> Path:
-        if "\0" in text or not Path(text).name:
-            raise ValueError("must be the path of a file")
-        return Path(text)
-
-    def describe(self) -> str:
-        return "The path of a file"
-
-
-class FileOrNone:
-    def read(self, text: str) -> Path | None:
-        return File().read(text) if text else None
-
-    def describe(self) -> str:
-        return "The path of a file, or nothing"
+from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, Whole, YesNo
 
 
 class Option(NamedTuple):
@@ -135,6 +61,22 @@ class ServerOptions:
         Whole(0, 1_000_000),
         "Connections of one address at once, in each process; 0: any number. To be left at 0 behind a proxy, whose"
         " address all players have.",
+    )
+
+
+@dataclass(frozen=True)
+class HttpOptions:
+    origins: tuple[str, ...] = _option(
+        ("*",),
+        Origins(),
+        "Whose web pages may use the service from a browser. *: all, which gives away nothing that anyone could not ask"
+        " for without a browser; null is that of a sandboxed frame.",
+    )
+    get_posts: bool = _option(
+        False,
+        YesNo(),
+        "Whether GET /<levelid>/score/<score>?sessionkey=... posts, for engines that know only GET. Proxies and"
+        " browsers may repeat a GET, and write it into logs with its key.",
     )
 
 
@@ -195,6 +137,7 @@ class Config:
     """All options."""
 
     server: ServerOptions = ServerOptions()
+    http: HttpOptions = HttpOptions()
     database: DatabaseOptions = DatabaseOptions()
     sessions: SessionOptions = SessionOptions()
     tcp: TcpOptions = TcpOptions()

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scoresvc import storage
-from scoresvc.api.dispatch import Api, refuse
+from scoresvc.api.cross_origin import CrossOrigin
+from scoresvc.api.dispatch import Api, Exchange
 from scoresvc.config import Config
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.http.wsgi import Application, Environ, request_of, respond
@@ -38,7 +39,7 @@ def open_service(config: Config, stream: MessageStream | None = None) -> tuple[A
         store = storage.open_store(config)
     else:
         store = storage.open_remote_store(config, stream, asyncio.get_running_loop())
-    return Api(store), store.close
+    return Api(store, config.http), store.close
 
 
 class LazyApplication:
@@ -62,7 +63,8 @@ class LazyApplication:
             application = self._application or self._open()
         except StartError as error:  # another process has the database, say
             log.error("cannot start: %s", error)
-            return respond(refuse(request_of(environ, b""), Unavailable()), start_response)
+            refusal = Exchange(request_of(environ, b""), CrossOrigin(self._config.http.origins)).fail(Unavailable())
+            return respond(refusal, start_response)
         return application(environ, start_response)
 
     def _open(self) -> Application:

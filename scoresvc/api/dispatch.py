@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
+from scoresvc.api.cross_origin import CrossOrigin
+from scoresvc.api.etags import matches, tag
 from scoresvc.api.formats import JSON, TEXT, write_refusal
 from scoresvc.api.negotiation import prefers_json
 from scoresvc.api.request import Headers, Pending, Request, Response
-from scoresvc.api.router import Form, find_route
+from scoresvc.api.router import Form, Route, find_route, methods_of
+from scoresvc.config import HttpOptions
 from scoresvc.errors import InternalError, Refusal
 from scoresvc.log import log_access
 from scoresvc.storage import Store
@@ -20,6 +23,10 @@ from scoresvc.storage.write import Write
 
 CALL_LOGGED_MAX = 100  # characters
 HEADERS_CACHED = 1024  # of responses of the same type and length
+
+HTTP_OPTIONS = HttpOptions()
+
+Fields = tuple[tuple[str, str], ...]
 
 log = logging.getLogger("scoresvc.api")
 
@@ -33,17 +40,32 @@ _LAST_WORD = re.compile("[a-z0-9]+$", re.IGNORECASE)
 class Api:
     """The service on top of `store`, whatever the protocol. Safe in several threads."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, options: HttpOptions = HTTP_OPTIONS) -> None:
         self._store = store
+        self._cross_origin = CrossOrigin(options.origins)
 
     def __call__(self, request: Request) -> Response | Pending:
         """Never raises. A response that waits for a write is Pending."""
-        exchange = Exchange(request)
+        exchange = Exchange(request, self._cross_origin)
         try:
+            if request.method == "OPTIONS":
+                return exchange.describe_path()
             value = exchange.call(self._store)
             return PendingResponse(value, exchange) if isinstance(value, Write) else exchange.succeed(value)
         except Exception as error:
             return exchange.fail(error)
+
+    def refuse(self, request: Request, error: Refusal) -> Response:
+        """Returns the response to a request that cannot be taken."""
+        return Exchange(request, self._cross_origin).fail(error)
+
+    def refuse_unread(self, error: Refusal, address: str) -> Response:
+        """Returns the response to what is no request; its line in the access log says which refusal."""
+        log_access(address, 0, error.code, error.status, 0.0)
+        body = str(error).encode()
+        return Response(
+            error.status, _make_headers(TEXT, len(body), error.headers, self._cross_origin.headers_for({})), body
+        )
 
     def reads_body(self, method: str, path: str) -> bool:
         """Returns whether the body matters to the response; where it does not, an adapter need not wait for it."""
@@ -62,37 +84,41 @@ class Api:
         return route.runs_in_thread(request.query)
 
 
-def refuse(request: Request, error: Refusal) -> Response:
-    """Returns the response to a request that cannot be taken."""
-    return Exchange(request).fail(error)
-
-
 class Exchange:
     """One request on its way to its one response, and to its line in the access log."""
 
-    __slots__ = ("_form", "_headers", "_number", "_prefers_json", "_request", "_started")
+    __slots__ = ("_cross_origin", "_form", "_number", "_prefers_json", "_request", "_route", "_started")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, cross_origin: CrossOrigin) -> None:
         self._request = request
+        self._cross_origin = cross_origin
         self._number = next(_numbers)
         self._started = time.perf_counter()
         accept = request.headers.get("accept")
         self._prefers_json = prefers_json(accept) if accept else False
+        self._route: Route
         self._form: Form
-        self._headers: Headers
 
     def call(self, store: Store) -> object:
         """Returns what the handler returns. Raises a Refusal."""
-        route, arguments = find_route(self._request.method, self._request.path)
-        self._form = route.json if self._prefers_json and route.json else route.plain
-        self._headers = route.headers
-        return self._form.handler(store, **arguments, **route.read_arguments(self._request))
+        self._route, arguments = find_route(self._request.method, self._request.path)
+        self._form = self._route.json if self._prefers_json and self._route.json else self._route.plain
+        return self._form.handler(store, **arguments, **self._route.read_arguments(self._request))
 
     def succeed(self, value: object) -> Response:
-        body = self._form.write(value)
-        if isinstance(body, str):
-            body = body.encode()
-        return self._respond("200 OK", self._form.content_type, self._headers, body)
+        text = self._form.write(value)
+        if not self._route.has_etag:
+            return self._respond("200 OK", self._form.content_type, self._route.headers, _encode(text))
+        body, etag = tag(text)
+        if (known := self._request.headers.get("if-none-match")) and matches(known, etag):
+            return self._respond("304 Not Modified", "", self._route.headers, b"", etag)
+        return self._respond("200 OK", self._form.content_type, self._route.headers, body, etag)
+
+    def describe_path(self) -> Response:
+        """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal."""
+        methods = methods_of(self._request.path)
+        preflight = self._cross_origin.preflight_headers(self._request.headers, methods)
+        return self._respond("204 No Content", "", (("Allow", ", ".join(methods)), *preflight), b"")
 
     def fail(self, error: Exception) -> Response:
         """The one place where an error becomes a response."""
@@ -103,11 +129,13 @@ class Exchange:
             return self._respond(error.status, JSON, error.headers, write_refusal(error))
         return self._respond(error.status, TEXT, error.headers, str(error).encode())
 
-    def _respond(self, status: str, content_type: str, headers: Headers, body: bytes) -> Response:
+    def _respond(self, status: str, content_type: str, headers: Fields, body: bytes, etag: str = "") -> Response:
         method, path, address = self._request.method, self._request.path, self._request.remote_address
         seconds = time.perf_counter() - self._started
         log_access(address, self._number, _describe(method, path, status), status, seconds)
-        return Response(status, _make_headers(content_type, len(body), headers), b"" if method == "HEAD" else body)
+        common = self._cross_origin.headers_for(self._request.headers)
+        made = _make_headers(content_type, len(body), headers, common)
+        return Response(status, made, b"" if method == "HEAD" else body, etag)
 
 
 class PendingResponse:
@@ -130,8 +158,15 @@ class PendingResponse:
 
 
 @lru_cache(HEADERS_CACHED)
-def _make_headers(content_type: str, length: int, more: Headers) -> Headers:
-    return (("Content-Type", content_type), ("Vary", "Accept"), *more, ("Content-Length", str(length)))
+def _make_headers(content_type: str, length: int, more: Fields, common: Headers) -> Headers:
+    """Returns all fields of a header; a response without a type has no body, and need not say so."""
+    if not content_type:
+        return Headers((*more, *common))
+    return Headers((("Content-Type", content_type), *more, *common, ("Content-Length", str(length))))
+
+
+def _encode(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _describe(method: str, path: str, status: str) -> str:

@@ -7,7 +7,13 @@ from typing import NamedTuple, Protocol
 
 from scoresvc.errors import Refusal
 
-Headers = tuple[tuple[str, str], ...]
+
+class Headers(tuple[tuple[str, str], ...]):
+    """Header fields, made once and used for many responses: so they are looked up by their identity, which is cheap."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
 
 class Request(NamedTuple):
@@ -23,8 +29,9 @@ class Request(NamedTuple):
 
 class Response(NamedTuple):
     status: str  # code and phrase, such as "200 OK"
-    headers: Headers  # Content-Length is the last
+    headers: Headers
     body: bytes
+    etag: str = ""  # RFC 9110, 8.8.3, with its quotes; a field of the header, but another one for each body
 
 
 class Pending(Protocol):

@@ -17,7 +17,8 @@ PATHS_CACHED = 4096
 PATH_CHARACTERS_CACHED_MAX = 64
 SEGMENTS_MAX = 5  # more than any path has
 
-NO_STORE = (("Cache-Control", "no-store"),)
+NO_STORE = Headers((("Cache-Control", "no-store"),))  # RFC 9111, 5.2.2
+REVALIDATE = Headers((("Cache-Control", "no-cache"),))
 
 _FRACTION = re.compile(r"(?<=[0-9])\.[0-9]*$")
 
@@ -42,6 +43,7 @@ class Route(NamedTuple):
     plain: Form
     json: Form | None
     headers: Headers
+    has_etag: bool
     reads_body: bool
     is_unbounded: bool
     query_scales: bool
@@ -71,7 +73,8 @@ def make_route(call: Call) -> Route:
         query_reader=_make_query_reader(parameters),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
         json=None if call.gives is str else Form(call.handler, write_json, JSON),
-        headers=NO_STORE if is_get and not call.is_safe else (),
+        headers=(REVALIDATE if call.is_safe else NO_STORE) if is_get else Headers(),
+        has_etag=is_get and call.is_safe,
         reads_body=any(isinstance(each, BodyParameter) for each in parameters),
         is_unbounded=call.is_unbounded,
         query_scales=any(each.scales for each in parameters),
@@ -116,16 +119,27 @@ def find_route(method: str, path: str) -> tuple[Route, Arguments]:
     return _find_cached(method, path) if len(path) <= PATH_CHARACTERS_CACHED_MAX else _find(method, path)
 
 
+def methods_of(path: str) -> tuple[str, ...]:
+    """Returns the methods that a path has, with OPTIONS itself. Raises UnknownPath, FractionInPath."""
+    route, _ = _match(path)
+    return *route.methods, "OPTIONS"
+
+
 def _find(method: str, path: str) -> tuple[Route, Arguments]:
+    route, numbers = _match(path)
+    if method not in route.methods:
+        raise MethodNotAllowed(route.methods)
+    return route, _read_numbers(route.path_parameters, numbers)
+
+
+def _match(path: str) -> tuple[Route, list[str]]:
+    """Returns the route with the numbers in the path."""
     segments = path.removesuffix("/").split("/", SEGMENTS_MAX)
     shape = _shape_of(segments)
     route = _ROUTES.get(shape)
     if route is None:
         raise _refuse_path(segments)
-    if method not in route.methods:
-        raise MethodNotAllowed(route.methods)
-    numbers = [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
-    return route, _read_numbers(route.path_parameters, numbers)
+    return route, [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
 
 
 def _shape_of(segments: Sequence[str]) -> Shape:

@@ -12,7 +12,7 @@ from scoresvc.api.request import Request, Response
 from scoresvc.errors import Refusal
 from scoresvc.http.errors import TooManyConnections
 from scoresvc.http.parsing import RequestParser
-from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter, refuse
+from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter
 from scoresvc.net.calling import Caller
 from scoresvc.net.lingering import LingeringProtocol
 from scoresvc.net.server import Server
@@ -48,18 +48,15 @@ class AnsweringProtocol(LingeringProtocol):
 
     def _answer(self, response: Response) -> None:
         if self._keeps_alive and not self._is_last:
-            if self._parser.head.is_http_1_0:
-                self._output += self._responses.write_with(response, KEEP_ALIVE)
-            else:
-                self._output += self._responses.write(response)
+            self._output += self._responses.write(response, KEEP_ALIVE if self._parser.head.is_http_1_0 else b"")
             self._wait_for_input()
         else:
-            self._output += self._responses.write_with(response, CLOSE)
+            self._output += self._responses.write(response, CLOSE)
             self._is_closing = True
 
     def _refuse(self, error: Refusal) -> None:
         self._keeps_alive = False
-        response = refuse(error, self.address)
+        response = self._caller.refuse_unread(error, self.address)
         self._answer(response._replace(body=b"") if self._parser.buffer.startswith(b"HEAD ") else response)
 
     @abstractmethod

@@ -43,7 +43,15 @@ HEADS_CACHED = 1024
 HEAD_BYTES_CACHED_MAX = 512
 
 # The header fields that are kept: those that the API reads, then those that frame the message.
-API_FIELDS = (b"accept", b"authorization", b"content-encoding", b"content-type")
+API_FIELDS = (
+    b"accept",
+    b"access-control-request-method",
+    b"authorization",
+    b"content-encoding",
+    b"content-type",
+    b"if-none-match",
+    b"origin",
+)
 FRAMING_FIELDS = (b"connection", b"content-length", b"expect", b"host", b"transfer-encoding")
 FIELDS_KEPT = {name: name.decode() for name in (*API_FIELDS, *FRAMING_FIELDS)}
 

@@ -20,8 +20,11 @@ Environ = dict[str, Any]
 # The headers that a call may read, by their names in an environ.
 HEADERS = {
     "HTTP_ACCEPT": "accept",
+    "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "access-control-request-method",
     "HTTP_AUTHORIZATION": "authorization",
     "HTTP_CONTENT_ENCODING": "content-encoding",
+    "HTTP_IF_NONE_MATCH": "if-none-match",
+    "HTTP_ORIGIN": "origin",
     "CONTENT_TYPE": "content-type",
 }
 
@@ -60,7 +63,7 @@ def request_of(environ: Environ, body: bytes | Refusal) -> Request:
 
 
 def respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:
-    start_response(response.status, list(response.headers))
+    start_response(response.status, [*response.headers, *([("ETag", response.etag)] if response.etag else [])])
     return [response.body]
 
 

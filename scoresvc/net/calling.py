@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
-from scoresvc.api.dispatch import Api, refuse
+from scoresvc.api.dispatch import Api
 from scoresvc.api.request import Pending, Request, Response
 from scoresvc.errors import Unavailable
 
@@ -38,6 +38,7 @@ class Caller:
     def __init__(self, api: Api, threads: int) -> None:
         self._api = api
         self.reads_body = api.reads_body
+        self.refuse_unread = api.refuse_unread
         self._threads = ThreadPoolExecutor(threads, "scoresvc-http")
         self._room = threading.Semaphore(CALLS_QUEUED_MAX)
 
@@ -52,7 +53,7 @@ class Caller:
 
     def _call_in_thread(self, request: Request) -> Response | Pending:
         if not self._room.acquire(blocking=False):
-            return refuse(request, Unavailable())
+            return self._api.refuse(request, Unavailable())
         return self._threads.submit(self._run, request)
 
     def _run(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from scoresvc.api.request import Request, Response
+from scoresvc.api.request import Headers, Request, Response
 from scoresvc.errors import Refusal
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Gateway:
             return CollectedResponse().collect(self._application, self._environ | _request_environ(request))
         except BaseException:  # SystemExit, too: no request may end a thread
             log.exception("the application failed at a %s request", request.method)
-            return Response("500 Internal Server Error", (), b"")
+            return Response("500 Internal Server Error", Headers(), b"")
 
 
 class CollectedResponse:
@@ -77,7 +77,7 @@ class CollectedResponse:
                 chunks.close()
         if not self._status:
             raise RuntimeError("start_response was not called")
-        return Response(self._status, tuple(self._headers), b"".join(self._body))
+        return Response(self._status, Headers(self._headers), b"".join(self._body))
 
 
 def _server_environ(listener: socket.socket) -> WSGIEnvironment:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from scoresvc.api.request import Pending, Request, Response
+from scoresvc.api.request import Headers, Pending, Request, Response
 from scoresvc.errors import Refusal
 
 LARGE = b"x" * 8_000_000  # bytes, more than the buffers of two sockets
@@ -15,7 +15,7 @@ LARGE = b"x" * 8_000_000  # bytes, more than the buffers of two sockets
 
 def make_response(text: str, status: str = "200 OK") -> Response:
     body = text.encode()
-    return Response(status, (("Content-Length", str(len(body))),), body)
+    return Response(status, Headers((("Content-Length", str(len(body))),)), body)
 
 
 class DecidedApi:
@@ -30,6 +30,10 @@ class DecidedApi:
         self.release = threading.Event()
         self.calls = 0
 
+    def refuse_unread(self, error: Refusal, address: str) -> Response:
+        response = make_response(str(error), error.status)
+        return response._replace(headers=Headers((*response.headers, *error.headers)))
+
     def reads_body(self, method: str, path: str) -> bool:
         return method == "POST" and path != "/nothing"
 
@@ -43,7 +47,7 @@ class DecidedApi:
         answers: dict[str, Callable[[], Any]] = {
             "/later": self._answer_later,
             "/thread": self._answer_in_thread,
-            "/large": lambda: Response("200 OK", (("Content-Length", str(len(LARGE))),), LARGE),
+            "/large": lambda: Response("200 OK", Headers((("Content-Length", str(len(LARGE))),)), LARGE),
             "/bug": lambda: 1 // 0,
         }
         return answers.get(request.path, lambda: make_response(request.path))()  # type: ignore[no-any-return]

@@ -36,9 +36,7 @@ def test_a_session_is_found_by_its_key_until_it_expires(store: Store, clock: Clo
 
 
 def test_with_one_session_per_user_a_login_ends_the_earlier_ones(database_path: Path) -> None:
-    settings = Config(
-        config.ServerOptions(), config.DatabaseOptions(database_path), config.SessionOptions(one_per_user=True)
-    )
+    settings = Config(database=config.DatabaseOptions(database_path), sessions=config.SessionOptions(one_per_user=True))
     with closing(open_store(settings)) as store:
         old, other, new = (store.sessions.log_in(user).result().key for user in (7, 8, 7))
 

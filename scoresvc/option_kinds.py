@@ -1,0 +1,93 @@
+"""The kinds of value that an option may have."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+
+class OptionKind(Protocol):
+    """A kind of value: `read` raises ValueError that says what would be right, `describe` says it for the manual."""
+
+    def read(self, text: str) -> Any: ...
+
+    def describe(self) -> str: ...
+
+
+class Whole(NamedTuple):
+    """A whole number from `low` to `high`, of `unit`."""
+
+    low: int
+    high: int
+    unit: str = ""
+
+    def read(self, text: str) -> int:
+        if not re.fullmatch("[0-9]{1,10}", text) or not self.low <= int(text) <= self.high:
+            raise ValueError(f"must be a whole number from {self.low} to {self.high}")
+        return int(text)
+
+    def describe(self) -> str:
+        return f"{self.low} to {self.high} {self.unit}".rstrip()
+
+
+class OneOf(NamedTuple):
+    words: tuple[str, ...]
+
+    def read(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"must be one of: {', '.join(self.words)}")
+        return text
+
+    def describe(self) -> str:
+        return f"One of: {', '.join(self.words)}"
+
+
+class YesNo:
+    def read(self, text: str) -> bool:
+        if text.lower() not in configparser.RawConfigParser.BOOLEAN_STATES:
+            raise ValueError("must be yes or no")
+        return configparser.RawConfigParser.BOOLEAN_STATES[text.lower()]
+
+    def describe(self) -> str:
+        return "yes or no"
+
+
+class Origins:
+    def read(self, text: str) -> tuple[str, ...]:
+        origins = tuple(text.replace(",", " ").split())
+        if not all(re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#]+", origin) for origin in origins):
+            raise ValueError("must be *, or origins such as https://example.com, or nothing")
+        return origins
+
+    def describe(self) -> str:
+        return "Origins such as https://example.com with blanks between them, or *, or nothing"
+
+
+class Host:
+    def read(self, text: str) -> str:
+        if not text or re.search(r"[\s\0/]", text):
+            raise ValueError("must be a host name or an address")
+        return text
+
+    def describe(self) -> str:
+        return "A host name or an address"
+
+
+class File:
+    def read(self, text: str) -> Path:
+        if "\0" in text or not Path(text).name:
+            raise ValueError("must be the path of a file")
+        return Path(text)
+
+    def describe(self) -> str:
+        return "The path of a file"
+
+
+class FileOrNone:
+    def read(self, text: str) -> Path | None:
+        return File().read(text) if text else None
+
+    def describe(self) -> str:
+        return "The path of a file, or nothing"
