@@ -21,6 +21,7 @@ setup(
     packages=[
         "scoresvc",
         "scoresvc.api",
+        "scoresvc.examples",
         "scoresvc.http",
         "scoresvc.net",
         "scoresvc.serve",
@@ -30,6 +31,10 @@ setup(
         "scoresvc.migrations.sqlite",
     ],
     package_dir={"scoresvc.migrations": "migrations"},
-    package_data={"scoresvc": ["py.typed"], "scoresvc.migrations.sqlite": ["*.sql"]},
+    package_data={
+        "scoresvc": ["py.typed"],
+        "scoresvc.examples": ["*"],
+        "scoresvc.migrations.sqlite": ["*.sql"],
+    },
     entry_points={"console_scripts": ["scoresvc = scoresvc.cli:main"]},
 )

@@ -17,6 +17,8 @@ from tqdm import tqdm
 from scoresvc import config, storage
 from scoresvc.config import Config, Setting
 from scoresvc.errors import StartError
+from scoresvc.examples import EXAMPLES, read_example
+from scoresvc.health import check_health, own_url
 from scoresvc.log import start_logging, stop_logging
 from scoresvc.serve.listeners import address_of, listen, raise_open_files_limit
 from scoresvc.serve.loop import run_until_signal
@@ -126,6 +128,19 @@ def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
     return 0
 
 
+def run_health(settings: Config, options: argparse.Namespace) -> int:
+    """Asks the running service whether it answers; exit status 1 where it does not."""
+    check_health(options.url or own_url(settings.server))
+    print("ok")
+    return 0
+
+
+def run_example(settings: Config, options: argparse.Namespace) -> int:
+    """Prints a file for a deployment."""
+    print(read_example(options.name), end="")
+    return 0
+
+
 def _load(name: str) -> WSGIApplication:
     try:
         application: WSGIApplication = resolve_name(name)
@@ -151,6 +166,12 @@ def _parser() -> argparse.ArgumentParser:
     checking = _add_command(commands, "check", run_check)
     _add_flags(checking, "database", "path")
     checking.add_argument("--repair", action="store_true", help="rebuild the ranks and the indexes where one is wrong")
+
+    health = _add_command(commands, "health", run_health)
+    health.add_argument("--url", help="the address to ask, instead of /health at [server] host and port")
+
+    example = _add_command(commands, "example", run_example)
+    example.add_argument("name", metavar="NAME", choices=EXAMPLES, help=f"one of: {', '.join(EXAMPLES)}")
 
     jsontcp = _add_command(commands, "jsontcp", run_jsontcp)
     _add_flags(jsontcp, "tcp", "port", "-p", "--port", "--tcp-port")

@@ -19,6 +19,8 @@ ORDER = (
     "times",
     "option_kinds",
     "config",
+    "examples",
+    "health",
     "log",
     "scores",
     "storage",
@@ -34,6 +36,7 @@ ORDER = (
 )
 
 ORDER_WITHIN = {
+    "examples": ("__init__",),
     "storage": (
         "write",
         "cache",
