@@ -88,6 +88,14 @@ class Proxy:
         """All that the proxy wrote in its folder, into whichever log."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
+    def logs_with(self, text: str, count: int = 1) -> str:
+        """The logs as soon as they have this so many times; a line is written after its answer is sent."""
+        until = time.monotonic() + START_WAIT
+        while self.logs.count(text) < count:
+            assert time.monotonic() < until, f"not logged: {text}"
+            time.sleep(0.01)
+        return self.logs
+
     def call(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Answer:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=15)) as connection:
             connection.request(method, path, body, headers or {})
