@@ -231,6 +231,17 @@ class UnsupportedContentCoding(Refusal):
         super().__init__("the body must not be compressed; send it as it is, without Content-Encoding")
 
 
+class NotReady(Refusal):
+    """The service cannot do its work now; the sentence says why."""
+
+    status = "503 Service Unavailable"
+    code = "not_ready"
+    headers = (("Retry-After", "5"),)
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not ready: {reason}")
+
+
 class InternalError(Refusal):
     """A bug of ours, whose traceback is in the log."""
 

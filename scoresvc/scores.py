@@ -83,6 +83,16 @@ class UserScores(Value, frozen=True):
     scores: tuple[LevelScore, ...]  # by level
 
 
+class ServiceStatus(Value, frozen=True):
+    status: str  # "ok" or "ready"
+    version: str  # of scoresvc
+    schema: int  # the version of the tables
+    engine: str
+    uptime: int  # seconds
+    oldest_write_ms: int  # that the oldest unfinished write has waited
+    last_backup_at: Timestamp | None
+
+
 def percentile(rank: int, players: int) -> float:
     """Returns the share of the players, in percent, whose score is not higher than that of `rank`."""
     return round(100 * (players - rank + 1) / players, 1)

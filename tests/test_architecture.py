@@ -69,6 +69,7 @@ ORDER_WITHIN = {
         "parameters",
         "formats",
         "root",
+        "monitoring",
         "sessions",
         "scores",
         "boards",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from scoresvc.api import boards, formats, root, scores, sessions
+from scoresvc.api import boards, formats, monitoring, root, scores, sessions
 from scoresvc.api.formats import TextFormat
 from scoresvc.api.parameters import (
     AFTER,
@@ -18,8 +18,8 @@ from scoresvc.api.parameters import (
     USERS,
     Parameter,
 )
-from scoresvc.errors import NoScore, Refusal
-from scoresvc.scores import Board, PostResult, Session, Standing, UserScores
+from scoresvc.errors import NoScore, NotReady, Refusal
+from scoresvc.scores import Board, PostResult, ServiceStatus, Session, Standing, UserScores
 
 
 class Call(NamedTuple):
@@ -30,7 +30,8 @@ class Call(NamedTuple):
     no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
     the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
     `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
-    must not be cached. `is_unbounded` says that an answer may be of any length.
+    must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
+    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log.
     """
 
     method: str
@@ -45,7 +46,8 @@ class Call(NamedTuple):
     other_paths: tuple[str, ...] = ()
     other_methods: tuple[str, ...] = ()
     is_safe: bool = True
-    is_unbounded: bool = False
+    is_slow: bool = False
+    is_status: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -63,6 +65,28 @@ CALLS = (
         gives=str,
         text=formats.GREETING,
         summary="A greeting.",
+    ),
+    Call(
+        "GET",
+        "/health",
+        monitoring.health,
+        takes=(),
+        gives=ServiceStatus,
+        text=formats.HEALTH,
+        is_status=True,
+        summary="Whether the process answers.",
+    ),
+    Call(
+        "GET",
+        "/ready",
+        monitoring.ready,
+        takes=(),
+        gives=ServiceStatus,
+        text=formats.READY,
+        refuses=(NotReady,),
+        is_slow=True,
+        is_status=True,
+        summary="Whether the database can be read and takes writes; writes nothing itself.",
     ),
     Call(
         "GET",
@@ -84,7 +108,7 @@ CALLS = (
         gives=UserScores,
         text=formats.LEVEL_SCORES,
         text_handler=boards.bests,
-        is_unbounded=True,
+        is_slow=True,
         summary="A user's best on every level.",
     ),
     Call(

@@ -96,23 +96,25 @@ class Exchange:
         self._started = time.perf_counter()
         accept = request.headers.get("accept")
         self._prefers_json = prefers_json(accept) if accept else False
-        self._route: Route
+        self._route: Route | None = None
         self._form: Form
 
     def call(self, store: Store) -> object:
         """Returns what the handler returns. Raises a Refusal."""
-        self._route, arguments = find_route(self._request.method, self._request.path)
-        self._form = self._route.json if self._prefers_json and self._route.json else self._route.plain
-        return self._form.handler(store, **arguments, **self._route.read_arguments(self._request))
+        route, arguments = find_route(self._request.method, self._request.path)
+        self._route = route
+        self._form = route.json if self._prefers_json and route.json else route.plain
+        return self._form.handler(store, **arguments, **route.read_arguments(self._request))
 
     def succeed(self, value: object) -> Response:
-        text = self._form.write(value)
-        if not self._route.has_etag:
-            return self._respond("200 OK", self._form.content_type, self._route.headers, _encode(text))
+        text, route = self._form.write(value), self._route
+        assert route is not None
+        if not route.has_etag:
+            return self._respond("200 OK", self._form.content_type, route.headers, _encode(text))
         body, etag = tag(text)
         if (known := self._request.headers.get("if-none-match")) and matches(known, etag):
-            return self._respond("304 Not Modified", "", self._route.headers, b"", etag)
-        return self._respond("200 OK", self._form.content_type, self._route.headers, body, etag)
+            return self._respond("304 Not Modified", "", route.headers, b"", etag)
+        return self._respond("200 OK", self._form.content_type, route.headers, body, etag)
 
     def describe_path(self) -> Response:
         """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal."""
@@ -131,8 +133,9 @@ class Exchange:
 
     def _respond(self, status: str, content_type: str, headers: Fields, body: bytes, etag: str = "") -> Response:
         method, path, address = self._request.method, self._request.path, self._request.remote_address
-        seconds = time.perf_counter() - self._started
-        log_access(address, self._number, _describe(method, path, status), status, seconds)
+        if self._route is None or self._route.is_logged:
+            seconds = time.perf_counter() - self._started
+            log_access(address, self._number, _describe(method, path, status), status, seconds)
         common = self._cross_origin.headers_for(self._request.headers)
         made = _make_headers(content_type, len(body), headers, common)
         return Response(status, made, b"" if method == "HEAD" else body, etag)

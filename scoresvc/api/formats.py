@@ -10,7 +10,7 @@ import msgspec
 
 from scoresvc.errors import Refusal
 from scoresvc.limits import COUNT_DEFAULT
-from scoresvc.scores import Board, Session, Standing, Timestamp
+from scoresvc.scores import Board, ServiceStatus, Session, Standing, Timestamp
 from scoresvc.times import format_time
 
 TEXT = "text/plain; charset=utf-8"
@@ -45,9 +45,15 @@ def _write_rank(standing: Standing) -> str:
     return str(standing.rank)
 
 
+def _write_status(status: ServiceStatus) -> str:
+    return status.status
+
+
 GREETING = TextFormat(str, "`Hello, World!`")
 KEY = TextFormat(_write_key, "`<sessionkey>`: 32 letters and digits")
 NOTHING = TextFormat(lambda value: "", "nothing")
+HEALTH = TextFormat(_write_status, "`ok`")
+READY = TextFormat(_write_status, "`ready`")
 RANK = TextFormat(_write_rank, "`<rank>`")
 USER_SCORES = TextFormat(_write_user_scores, "`<userid>=<score>,…`", CSV)
 LEVEL_SCORES = TextFormat(_write_level_scores, "`<levelid>=<score>,…`", CSV)

@@ -44,8 +44,9 @@ class Route(NamedTuple):
     json: Form | None
     headers: Headers
     has_etag: bool
+    is_logged: bool
     reads_body: bool
-    is_unbounded: bool
+    is_slow: bool
     query_scales: bool
     defaults: Arguments | None  # the arguments of a request without a query, where nothing else is read
 
@@ -60,12 +61,12 @@ class Route(NamedTuple):
 
     def runs_in_thread(self, query: str) -> bool:
         """Returns whether the work depends on the request's size, so that it must not block an event loop."""
-        return self.is_unbounded or (self.query_scales and bool(query))
+        return self.is_slow or (self.query_scales and bool(query))
 
 
 def make_route(call: Call) -> Route:
     parameters = tuple(each for each in call.takes if not isinstance(each, PathParameter))
-    is_get = call.method == "GET"
+    has_etag = call.method == "GET" and call.is_safe and not call.is_status
     return Route(
         methods=call.methods,
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
@@ -73,10 +74,11 @@ def make_route(call: Call) -> Route:
         query_reader=_make_query_reader(parameters),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
         json=None if call.gives is str else Form(call.handler, write_json, JSON),
-        headers=(REVALIDATE if call.is_safe else NO_STORE) if is_get else Headers(),
-        has_etag=is_get and call.is_safe,
+        headers=(REVALIDATE if has_etag else NO_STORE) if call.method == "GET" else Headers(),
+        has_etag=has_etag,
+        is_logged=not call.is_status,
         reads_body=any(isinstance(each, BodyParameter) for each in parameters),
-        is_unbounded=call.is_unbounded,
+        is_slow=call.is_slow,
         query_scales=any(each.scales for each in parameters),
         defaults=_find_defaults(parameters),
     )

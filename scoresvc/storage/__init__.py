@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import NamedTuple
 
 from scoresvc.config import Config
-from scoresvc.errors import StartError
+from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.sqlite import check, migrate
 from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
@@ -18,12 +19,14 @@ from scoresvc.storage.sqlite.messages import MessageStream, make_pair
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
 from scoresvc.storage.sqlite.sessions import SessionChanges, SessionPurger, Sessions
-from scoresvc.storage.sqlite.transactions import Begin, Transactions
+from scoresvc.storage.sqlite.transactions import Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.sqlite.writer_process import WriterProcess
 
 __all__ = ["ENGINE", "MessageStream", "Store", "make_pair", "open_remote_store", "open_store", "run_writer"]
+
+WRITE_WAIT_MAX = 5.0  # seconds; then the service is not ready
 
 ENGINE = f"SQLite {SQLITE_VERSION}"
 
@@ -34,6 +37,9 @@ class Store(NamedTuple):
     sessions: Sessions
     scores: Scores
     boards: Boards
+    schema: int  # the version of the database's tables
+    find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
+    oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
     close: Callable[[], None]  # commits what waits and closes the database
 
 
@@ -69,7 +75,7 @@ def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
         parts.close()
         database.close()  # last: only a writing connection leaves no write-ahead log behind
 
-    return _make_store(config, parts, writer.begin, clock, close)
+    return _make_store(config, parts, writer, clock, close)
 
 
 def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) -> Store:
@@ -81,7 +87,7 @@ def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) ->
         parts.close()
         writer.close()  # last: the writer's process then closes the database, as the only one that has it open
 
-    return _make_store(config, parts, writer.begin, time.time, close)
+    return _make_store(config, parts, writer, time.time, close)
 
 
 def run_writer(config: Config, streams: Sequence[MessageStream], announce: Callable[[], None]) -> int:
@@ -123,14 +129,34 @@ def _open_parts(config: Config, clock: Callable[[], float]) -> Parts:
 
 
 def _make_store(
-    config: Config, parts: Parts, begin: Begin, clock: Callable[[], float], close: Callable[[], None]
+    config: Config,
+    parts: Parts,
+    writer: Writer | RemoteWriter,
+    clock: Callable[[], float],
+    close: Callable[[], None],
 ) -> Store:
     return Store(
-        Sessions(parts.readers, begin, parts.session_changes, config.sessions.lifetime, clock),
-        Scores(begin, parts.score_changes),
+        Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, clock),
+        Scores(writer.begin, parts.score_changes),
         Boards(parts.readers, parts.versions, parts.lists),
+        migrate.newest_version(),
+        partial(_find_fault, parts.readers, writer),
+        lambda: writer.state().oldest_write,
         close,
     )
+
+
+def _find_fault(readers: Readers, writer: Writer | RemoteWriter) -> str:
+    waited, fault = writer.state()
+    if fault:
+        return fault
+    if waited > WRITE_WAIT_MAX:
+        return f"a write has been waiting for {waited:.0f} s"
+    try:
+        readers.read("PRAGMA user_version", {})
+    except Unavailable:
+        return "the database cannot be read"
+    return ""
 
 
 def migrate_database(config: Config) -> list[str]:

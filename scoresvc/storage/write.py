@@ -5,9 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class WriterState(NamedTuple):
+    """How a writer fares."""
+
+    oldest_write: float  # seconds that the oldest unfinished write has waited
+    fault: str  # why the database takes no writes, as of a moment ago; empty where it does
 
 
 class Write(Generic[T]):

@@ -49,6 +49,10 @@ def read_migrations() -> list[Migration]:
     ]
 
 
+def newest_version() -> int:
+    return read_migrations()[-1].version
+
+
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     for statement in split_statements(migration.sql):
         connection.execute(statement)

@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.sqlite.messages import MessageStream, WriteRequest
-from scoresvc.storage.sqlite.transactions import Change
-from scoresvc.storage.write import Write
+from scoresvc.storage.sqlite.transactions import FAULT_AGE_MAX, Change
+from scoresvc.storage.write import Write, WriterState
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -55,6 +55,7 @@ class RemoteWriter:
         self._is_scheduled = False
         self._is_watching = False
         self._is_closed = False
+        self._failed_at = -FAULT_AGE_MAX  # of time.monotonic
         loop.add_reader(stream.socket.fileno(), self._receive)
 
     def begin(self, change: Change[R, T], row: R, convert: Callable[[T], U]) -> Write[U]:
@@ -70,6 +71,18 @@ class RemoteWriter:
             self._is_scheduled = True
             self._loop.call_soon(self._send)
         return write
+
+    def state(self) -> WriterState:
+        in_flight = next(iter(self._in_flight.values()), {})
+        oldest = next((write for writes in (*in_flight.values(), self._waiting) for write in writes), None)
+        waited = time.monotonic() - oldest.queued_at if oldest else 0.0
+        return WriterState(waited, self._find_fault())
+
+    def _find_fault(self) -> str:
+        if self._is_closed:
+            return "the writer's process has ended"
+        has_failed = time.monotonic() - self._failed_at < FAULT_AGE_MAX
+        return "the database takes no writes; the writer's log says why" if has_failed else ""
 
     def _watch(self) -> None:
         """Looks after a while whether the message in flight is late."""
@@ -122,6 +135,8 @@ class RemoteWriter:
         self, number: int, outputs: dict[str, list[Any]], failures: list[tuple[str, int, bool]]
     ) -> list[tuple[Write[Any], Exception | None]]:
         """Takes a message's writes out of flight; returns each with its error, outputs set."""
+        if any(is_fault for *_, is_fault in failures):
+            self._failed_at = time.monotonic()
         failed = {(name, place): is_fault for name, place, is_fault in failures}
         settled: list[tuple[Write[Any], Exception | None]] = []
         for name, writes in self._in_flight.pop(number).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -16,6 +17,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 Batch = list[Write[Any]]
+
+FAULT_AGE_MAX = 10.0  # seconds
 
 log = logging.getLogger("scoresvc.database")
 
@@ -63,6 +66,7 @@ class Transactions:
         self._connection = connection
         self._is_in_place = is_in_place
         self._fault = ""
+        self._failed_at = -FAULT_AGE_MAX  # of time.monotonic
         self.is_locked_out = False  # whether another program held the database at the last attempt
 
     def commit(self, batch: Batch) -> None:
@@ -95,6 +99,10 @@ class Transactions:
         for write in batch:
             write.finish()
         batch.clear()
+
+    def recent_fault(self) -> str:
+        """Returns why writing failed a moment ago; whether it still does, only another write can tell."""
+        return self._fault if time.monotonic() - self._failed_at < FAULT_AGE_MAX else ""
 
     def _make_changes(self, changes: Mapping[Change[Any, Any], Batch]) -> None:
         if len(changes) > 1 or not next(iter(changes)).is_single_statement:
@@ -150,6 +158,8 @@ class Transactions:
 
     def _log_fault(self, fault: str) -> None:
         """Logs once that writing fails, and once that it works again."""
+        if fault:
+            self._failed_at = time.monotonic()
         if fault == self._fault:
             return
         self._fault = fault

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from scoresvc.errors import Unavailable
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.transactions import Batch, Change, Transactions, log
-from scoresvc.storage.write import Write
+from scoresvc.storage.write import Write, WriterState
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -71,6 +71,11 @@ class Writer:
         if self._has_stopped:  # it may have stopped before it could see this one
             self._refuse_all()
         return write
+
+    def state(self) -> WriterState:
+        oldest = next(iter(self._batch), None)
+        waited = time.monotonic() - oldest.queued_at if oldest else 0.0
+        return WriterState(waited, "the writer has stopped" if self._has_stopped else self._transactions.recent_fault())
 
     def stop(self) -> None:
         """Commits what waits, then ends the thread."""

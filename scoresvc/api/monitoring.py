@@ -1,0 +1,41 @@
+"""The calls for those that watch over the service."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib.metadata import version
+
+from scoresvc.errors import NotReady
+from scoresvc.scores import ServiceStatus
+from scoresvc.storage import ENGINE, Store
+
+_STARTED = time.monotonic()
+
+
+def health(store: Store) -> ServiceStatus:
+    """Asks nothing of the database: a process that answers is healthy."""
+    return _describe(store, "ok")
+
+
+def ready(store: Store) -> ServiceStatus:
+    if fault := store.find_fault():
+        raise NotReady(fault)
+    return _describe(store, "ready")
+
+
+def _describe(store: Store, status: str) -> ServiceStatus:
+    return ServiceStatus(
+        status,
+        _own_version(),
+        store.schema,
+        ENGINE,
+        uptime=int(time.monotonic() - _STARTED),
+        oldest_write_ms=int(store.oldest_write() * 1000),
+        last_backup_at=None,
+    )
+
+
+@cache
+def _own_version() -> str:
+    return version("scoresvc")
