@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from scoresvc import config, storage
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config, Setting
 from scoresvc.errors import StartError
 from scoresvc.examples import EXAMPLES, read_example
@@ -67,7 +68,7 @@ def run_serve(settings: Config, options: argparse.Namespace) -> int:
 def _write(settings: Config, streams: list[MessageStream], announce: Callable[[], None]) -> int:
     """Is the process that writes."""
     start_logging(settings.log, "writer")
-    status = storage.run_writer(settings, streams, announce)
+    status = storage.run_writer(settings, streams, announce, NAMES)
     stop_logging()
     return status
 

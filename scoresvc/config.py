@@ -85,7 +85,7 @@ class DatabaseOptions:
     path: Path = _option(
         Path("scores.sqlite3"),
         File(),
-        "The SQLite database, created at the first start; -wal, -shm, .lock and .changes stand beside it.",
+        "The SQLite database, created at the first start; -wal, -shm, .lock, .changes and .metrics stand beside it.",
         "--database",
     )
     durability: str = _option(
@@ -133,6 +133,15 @@ class LogOptions:
 
 
 @dataclass(frozen=True)
+class MetricsOptions:
+    public: bool = _option(
+        False,
+        YesNo(),
+        "Whether anyone may read GET /metrics: no user and no level is in them, but how much is played.",
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All options."""
 
@@ -141,7 +150,13 @@ class Config:
     database: DatabaseOptions = DatabaseOptions()
     sessions: SessionOptions = SessionOptions()
     tcp: TcpOptions = TcpOptions()
+    metrics: MetricsOptions = MetricsOptions()
     log: LogOptions = LogOptions()
+
+    def is_on(self, option: str) -> bool:
+        """Returns the value of a switch, such as "http.get_posts"."""
+        section, _, name = option.partition(".")
+        return bool(getattr(getattr(self, section), name))
 
 
 SECTIONS: dict[str, type] = {each.name: type(each.default) for each in fields(Config)}

@@ -157,6 +157,16 @@ class Unauthorized(Refusal):
         super().__init__("a valid session key is needed, in ?sessionkey= or Authorization: Bearer; log in again")
 
 
+class BadFormat(Refusal):
+    """`format` is not a form that the list has."""
+
+    status = "400 Bad Request"
+    code = "bad_format"
+
+    def __init__(self) -> None:
+        super().__init__("format must be lines; leave it out for the other forms")
+
+
 class UnknownPath(Refusal):
     """There is no such path."""
 
@@ -229,6 +239,17 @@ class UnsupportedContentCoding(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the body must not be compressed; send it as it is, without Content-Encoding")
+
+
+class MetricsNotPublic(Refusal):
+    """The metrics are not for everyone."""
+
+    status = "401 Unauthorized"
+    code = "metrics_not_public"
+    headers = (("WWW-Authenticate", "Bearer"),)
+
+    def __init__(self) -> None:
+        super().__init__("the metrics are not public; set public = yes under [metrics] where they may be")
 
 
 class NotReady(Refusal):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from scoresvc import storage
 from scoresvc.api.cross_origin import CrossOrigin
-from scoresvc.api.dispatch import Api, Exchange
+from scoresvc.api.dispatch import Api, Context, Exchange
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.http.wsgi import Application, Environ, request_of, respond
@@ -36,10 +37,10 @@ def open_service(config: Config, stream: MessageStream | None = None) -> tuple[A
     `stream` leads to the writer where that is another process; then the service is for the running event loop.
     """
     if stream is None:
-        store = storage.open_store(config)
+        store = storage.open_store(config, counted=NAMES)
     else:
-        store = storage.open_remote_store(config, stream, asyncio.get_running_loop())
-    return Api(store, config.http), store.close
+        store = storage.open_remote_store(config, stream, asyncio.get_running_loop(), NAMES)
+    return Api(store, config), store.close
 
 
 class LazyApplication:
@@ -63,8 +64,8 @@ class LazyApplication:
             application = self._application or self._open()
         except StartError as error:  # another process has the database, say
             log.error("cannot start: %s", error)
-            refusal = Exchange(request_of(environ, b""), CrossOrigin(self._config.http.origins)).fail(Unavailable())
-            return respond(refusal, start_response)
+            context = Context(self._config, CrossOrigin(self._config.http.origins), _count_nothing)
+            return respond(Exchange(request_of(environ, b""), context).fail(Unavailable()), start_response)
         return application(environ, start_response)
 
     def _open(self) -> Application:
@@ -83,6 +84,10 @@ class LazyApplication:
         if self._application:
             self._abandoned.append(self._application)
             self._application = None
+
+
+def _count_nothing(call: str, status: str, seconds: float) -> None:
+    return None
 
 
 def _close(pid: int, close: Callable[[], None]) -> None:

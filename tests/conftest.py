@@ -10,6 +10,7 @@ from webtest import TestApp
 
 from scoresvc import config, errors
 from scoresvc.api.dispatch import Api
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.errors import Refusal
 from scoresvc.http import errors as http_errors
@@ -22,6 +23,10 @@ def refusals() -> list[type[Refusal]]:
     """Every refusal with a code word of its own, by status."""
     named = [each for module in (errors, http_errors) for each in vars(module).values() if isinstance(each, type)]
     return sorted([each for each in named if Refusal in each.__bases__], key=lambda refusal: refusal.status[:3])
+
+
+# All calls are there.
+EVERYTHING = Config(http=config.HttpOptions(get_posts=True), metrics=config.MetricsOptions(public=True))
 
 
 class Clock:
@@ -51,7 +56,7 @@ def settings(database_path: Path) -> Config:
 
 @pytest.fixture
 def store(settings: Config, clock: Clock) -> Iterator[Store]:
-    with closing(open_store(settings, clock)) as store:
+    with closing(open_store(settings, clock, NAMES)) as store:
         yield store
 
 
@@ -62,7 +67,7 @@ def app(store: Store) -> TestApp:
 
 
 def make_app(store: Store) -> TestApp:
-    return TestApp(Application(Api(store)))
+    return TestApp(Application(Api(store, EVERYTHING)))
 
 
 @pytest.fixture

@@ -9,16 +9,18 @@ from scoresvc.api import boards, formats, monitoring, root, scores, sessions
 from scoresvc.api.formats import TextFormat
 from scoresvc.api.parameters import (
     AFTER,
+    FORMAT,
     LEVEL,
     LIMIT,
     NEIGHBOUR_COUNT,
     SCORE,
+    SCORE_IN_PATH,
     SESSION_KEY,
     USER,
     USERS,
     Parameter,
 )
-from scoresvc.errors import NoScore, NotReady, Refusal
+from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, Refusal
 from scoresvc.scores import Board, PostResult, ServiceStatus, Session, Standing, UserScores
 
 
@@ -31,7 +33,8 @@ class Call(NamedTuple):
     the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
     `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
     must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
-    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log.
+    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. `option`
+    names what must be on for the call to be answered.
     """
 
     method: str
@@ -48,6 +51,11 @@ class Call(NamedTuple):
     is_safe: bool = True
     is_slow: bool = False
     is_status: bool = False
+    option: str = ""  # such as "http.get_posts"
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -90,6 +98,19 @@ CALLS = (
     ),
     Call(
         "GET",
+        "/metrics",
+        monitoring.metrics,
+        takes=(),
+        gives=str,
+        text=formats.METRICS,
+        is_slow=True,
+        is_status=True,
+        option="metrics.public",
+        refuses=(MetricsNotPublic,),
+        summary="Metrics for Prometheus, where `[metrics] public` is on.",
+    ),
+    Call(
+        "GET",
         "/<userid>/login",
         sessions.log_in,
         takes=(USER,),
@@ -124,9 +145,21 @@ CALLS = (
     ),
     Call(
         "GET",
+        "/<levelid>/score/<score>",
+        scores.post_and_rank,
+        takes=(LEVEL, SCORE_IN_PATH, SESSION_KEY),
+        gives=PostResult,
+        text=formats.NOTHING,
+        text_handler=scores.post,
+        is_safe=False,
+        option="http.get_posts",
+        summary="The same for engines that know only GET, where `[http] get_posts` is on.",
+    ),
+    Call(
+        "GET",
         "/<levelid>/highscorelist",
         boards.high_scores,
-        takes=(LEVEL, LIMIT, AFTER, USERS),
+        takes=(LEVEL, LIMIT, AFTER, USERS, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         text_handler=boards.high_scores_as_text,
@@ -146,7 +179,7 @@ CALLS = (
         "GET",
         "/<levelid>/around/<userid>",
         boards.around,
-        takes=(LEVEL, USER, NEIGHBOUR_COUNT),
+        takes=(LEVEL, USER, NEIGHBOUR_COUNT, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         refuses=(NoScore,),

@@ -8,14 +8,17 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from scoresvc.api.cross_origin import CrossOrigin
 from scoresvc.api.etags import matches, tag
 from scoresvc.api.formats import JSON, TEXT, write_refusal
+from scoresvc.api.metrics import RequestMetrics
+from scoresvc.api.metrics_text import OTHER
 from scoresvc.api.negotiation import prefers_json
 from scoresvc.api.request import Headers, Pending, Request, Response
 from scoresvc.api.router import Form, Route, find_route, methods_of
-from scoresvc.config import HttpOptions
+from scoresvc.config import Config
 from scoresvc.errors import InternalError, Refusal
 from scoresvc.log import log_access
 from scoresvc.storage import Store
@@ -24,7 +27,7 @@ from scoresvc.storage.write import Write
 CALL_LOGGED_MAX = 100  # characters
 HEADERS_CACHED = 1024  # of responses of the same type and length
 
-HTTP_OPTIONS = HttpOptions()
+DEFAULTS = Config()
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -37,16 +40,24 @@ _UNFIT_FOR_LOG = re.compile("[^a-z0-9/ #_.-]|[a-z0-9]{20,}", re.IGNORECASE)
 _LAST_WORD = re.compile("[a-z0-9]+$", re.IGNORECASE)
 
 
+class Context(NamedTuple):
+    """What all requests have in common."""
+
+    config: Config
+    cross_origin: CrossOrigin
+    count_request: Callable[[str, str, float], None]  # by call and status, with the seconds that it took
+
+
 class Api:
     """The service on top of `store`, whatever the protocol. Safe in several threads."""
 
-    def __init__(self, store: Store, options: HttpOptions = HTTP_OPTIONS) -> None:
+    def __init__(self, store: Store, config: Config = DEFAULTS) -> None:
         self._store = store
-        self._cross_origin = CrossOrigin(options.origins)
+        self._context = Context(config, CrossOrigin(config.http.origins), RequestMetrics(store.counters).count)
 
     def __call__(self, request: Request) -> Response | Pending:
         """Never raises. A response that waits for a write is Pending."""
-        exchange = Exchange(request, self._cross_origin)
+        exchange = Exchange(request, self._context)
         try:
             if request.method == "OPTIONS":
                 return exchange.describe_path()
@@ -57,14 +68,16 @@ class Api:
 
     def refuse(self, request: Request, error: Refusal) -> Response:
         """Returns the response to a request that cannot be taken."""
-        return Exchange(request, self._cross_origin).fail(error)
+        return Exchange(request, self._context).fail(error)
 
     def refuse_unread(self, error: Refusal, address: str) -> Response:
         """Returns the response to what is no request; its line in the access log says which refusal."""
         log_access(address, 0, error.code, error.status, 0.0)
         body = str(error).encode()
         return Response(
-            error.status, _make_headers(TEXT, len(body), error.headers, self._cross_origin.headers_for({})), body
+            error.status,
+            _make_headers(TEXT, len(body), error.headers, self._context.cross_origin.headers_for({})),
+            body,
         )
 
     def reads_body(self, method: str, path: str) -> bool:
@@ -87,11 +100,11 @@ class Api:
 class Exchange:
     """One request on its way to its one response, and to its line in the access log."""
 
-    __slots__ = ("_cross_origin", "_form", "_number", "_prefers_json", "_request", "_route", "_started")
+    __slots__ = ("_context", "_form", "_number", "_prefers_json", "_request", "_route", "_started")
 
-    def __init__(self, request: Request, cross_origin: CrossOrigin) -> None:
+    def __init__(self, request: Request, context: Context) -> None:
         self._request = request
-        self._cross_origin = cross_origin
+        self._context = context
         self._number = next(_numbers)
         self._started = time.perf_counter()
         accept = request.headers.get("accept")
@@ -103,7 +116,8 @@ class Exchange:
         """Returns what the handler returns. Raises a Refusal."""
         route, arguments = find_route(self._request.method, self._request.path)
         self._route = route
-        self._form = route.json if self._prefers_json and route.json else route.plain
+        route.check_option(self._context.config)
+        self._form = route.choose_form(self._request.query, self._prefers_json)
         return self._form.handler(store, **arguments, **route.read_arguments(self._request))
 
     def succeed(self, value: object) -> Response:
@@ -119,7 +133,7 @@ class Exchange:
     def describe_path(self) -> Response:
         """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal."""
         methods = methods_of(self._request.path)
-        preflight = self._cross_origin.preflight_headers(self._request.headers, methods)
+        preflight = self._context.cross_origin.preflight_headers(self._request.headers, methods)
         return self._respond("204 No Content", "", (("Allow", ", ".join(methods)), *preflight), b"")
 
     def fail(self, error: Exception) -> Response:
@@ -133,10 +147,11 @@ class Exchange:
 
     def _respond(self, status: str, content_type: str, headers: Fields, body: bytes, etag: str = "") -> Response:
         method, path, address = self._request.method, self._request.path, self._request.remote_address
+        seconds = time.perf_counter() - self._started
+        self._context.count_request(self._route.name if self._route else OTHER, status, seconds)
         if self._route is None or self._route.is_logged:
-            seconds = time.perf_counter() - self._started
             log_access(address, self._number, _describe(method, path, status), status, seconds)
-        common = self._cross_origin.headers_for(self._request.headers)
+        common = self._context.cross_origin.headers_for(self._request.headers)
         made = _make_headers(content_type, len(body), headers, common)
         return Response(status, made, b"" if method == "HEAD" else body, etag)
 

@@ -33,6 +33,11 @@ def _write_user_scores(board: Board | str) -> str:
     return board if isinstance(board, str) else ",".join([f"{each.user_id}={each.score}" for each in board.entries])
 
 
+def write_lines(board: Board) -> str:
+    """Writes a line for each entry: rank, user, score, name with tabs between them; users have no names yet."""
+    return "".join([f"{each.rank}\t{each.user_id}\t{each.score}\t\n" for each in board.entries])
+
+
 def _write_level_scores(bests: Sequence[tuple[int, int]]) -> str:
     return ",".join([f"{level_id}={score}" for level_id, score in bests])
 
@@ -52,6 +57,7 @@ def _write_status(status: ServiceStatus) -> str:
 GREETING = TextFormat(str, "`Hello, World!`")
 KEY = TextFormat(_write_key, "`<sessionkey>`: 32 letters and digits")
 NOTHING = TextFormat(lambda value: "", "nothing")
+METRICS = TextFormat(str, "metrics", "text/plain; version=0.0.4; charset=utf-8")
 HEALTH = TextFormat(_write_status, "`ok`")
 READY = TextFormat(_write_status, "`ready`")
 RANK = TextFormat(_write_rank, "`<rank>`")

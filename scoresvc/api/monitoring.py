@@ -6,6 +6,7 @@ import time
 from functools import cache
 from importlib.metadata import version
 
+from scoresvc.api.metrics_text import write_metrics
 from scoresvc.errors import NotReady
 from scoresvc.scores import ServiceStatus
 from scoresvc.storage import ENGINE, Store
@@ -22,6 +23,10 @@ def ready(store: Store) -> ServiceStatus:
     if fault := store.find_fault():
         raise NotReady(fault)
     return _describe(store, "ready")
+
+
+def metrics(store: Store) -> str:
+    return write_metrics(store.counters, store)
 
 
 def _describe(store: Store, status: str) -> ServiceStatus:

@@ -19,6 +19,7 @@ from scoresvc.api.kinds import COUNT, CURSOR, UINT31, USER_LIST, Kind, Refusals
 from scoresvc.api.request import Request
 from scoresvc.errors import (
     BadContentLength,
+    BadFormat,
     BodyCutShort,
     BodyTooLarge,
     BracketedParameter,
@@ -175,9 +176,6 @@ class SessionKeyParameter:
         return key
 
 
-Parameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter
-
-
 class QueryReader:
     """Reads the queries of one call, which takes `names`, of them none of `exclusions` beside its key.
 
@@ -220,9 +218,35 @@ class QueryReader:
         return UnknownParameter(self._names)
 
 
+@dataclass(frozen=True)
+class FormatParameter:
+    """Chooses the form of a list; the handler does not get it."""
+
+    name: str
+    meaning: str
+
+    scales: ClassVar[bool] = False
+    refuses: ClassVar[Refusals] = (BadFormat,)
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def is_given(self, query: Mapping[str, str]) -> bool:
+        """Returns whether lines are asked for. Raises BadFormat."""
+        word = query.get(self.name)
+        if word not in (None, "lines"):
+            raise BadFormat
+        return word is not None
+
+
+Parameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter | FormatParameter
+
 LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
 USER = PathParameter("userid", "user_id", UINT31, "the user")
 SCORE = BodyParameter("score", kinds.SCORE, "the body is the score, or a form or JSON with `score`")
+SCORE_IN_PATH = PathParameter("score", "score", UINT31, "the score")
+FORMAT = FormatParameter("format", "`lines`: a line for each entry, rank, user, score, name with tabs between them")
 SESSION_KEY = SessionKeyParameter(
     "sessionkey", "the key of a login; or in that form or JSON; or `Authorization: Bearer`"
 )

@@ -8,10 +8,19 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from scoresvc.api.calls import CALLS, Call
-from scoresvc.api.formats import JSON, write_json
-from scoresvc.api.parameters import BodyParameter, PathParameter, QueryParameter, QueryReader, Sent
+from scoresvc.api.formats import JSON, TEXT, write_json, write_lines
+from scoresvc.api.parameters import (
+    FORMAT,
+    BodyParameter,
+    FormatParameter,
+    PathParameter,
+    QueryParameter,
+    QueryReader,
+    Sent,
+)
 from scoresvc.api.request import Headers, Request
-from scoresvc.errors import FractionInPath, MethodNotAllowed, Refusal, UnknownPath
+from scoresvc.config import Config
+from scoresvc.errors import FractionInPath, MethodNotAllowed, MetricsNotPublic, Refusal, UnknownPath
 
 PATHS_CACHED = 4096
 PATH_CHARACTERS_CACHED_MAX = 64
@@ -42,9 +51,12 @@ class Route(NamedTuple):
     query_reader: QueryReader
     plain: Form
     json: Form | None
+    lines: Form | None  # by the parameter `format`
     headers: Headers
     has_etag: bool
     is_logged: bool
+    name: str  # of the call, for the metrics
+    option: str
     reads_body: bool
     is_slow: bool
     query_scales: bool
@@ -59,24 +71,38 @@ class Route(NamedTuple):
         _ = sent.query  # a query is checked although the call takes nothing from it
         return arguments
 
+    def choose_form(self, query: str, prefers_json: bool) -> Form:
+        """Raises BadFormat, and what the query is refused for."""
+        if self.lines and query and FORMAT.is_given(self.query_reader.read(query)):
+            return self.lines
+        return self.json if prefers_json and self.json else self.plain
+
+    def check_option(self, config: Config) -> None:
+        """Raises the refusal of a call that is not switched on."""
+        if self.option and not config.is_on(self.option):
+            raise MetricsNotPublic if self.option == "metrics.public" else UnknownPath(PATHS)
+
     def runs_in_thread(self, query: str) -> bool:
         """Returns whether the work depends on the request's size, so that it must not block an event loop."""
         return self.is_slow or (self.query_scales and bool(query))
 
 
 def make_route(call: Call) -> Route:
-    parameters = tuple(each for each in call.takes if not isinstance(each, PathParameter))
+    parameters = tuple(each for each in call.takes if not isinstance(each, (PathParameter, FormatParameter)))
     has_etag = call.method == "GET" and call.is_safe and not call.is_status
     return Route(
         methods=call.methods,
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
         readers=tuple((each.argument, each.read) for each in parameters),
-        query_reader=_make_query_reader(parameters),
+        query_reader=_make_query_reader([each for each in call.takes if not isinstance(each, PathParameter)]),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
         json=None if call.gives is str else Form(call.handler, write_json, JSON),
+        lines=Form(call.handler, write_lines, TEXT) if FORMAT in call.takes else None,
         headers=(REVALIDATE if has_etag else NO_STORE) if call.method == "GET" else Headers(),
         has_etag=has_etag,
         is_logged=not call.is_status,
+        name=call.name,
+        option=call.option,
         reads_body=any(isinstance(each, BodyParameter) for each in parameters),
         is_slow=call.is_slow,
         query_scales=any(each.scales for each in parameters),
@@ -107,7 +133,7 @@ def _shape(path: str) -> Shape:
     return tuple(None if segment.startswith("<") else segment for segment in path.rstrip("/").split("/"))
 
 
-PATHS = tuple(call.path for call in CALLS if call.path != "/")
+PATHS = tuple(call.path for call in CALLS if call.path != "/" and not call.option)
 _ROUTES: Mapping[Shape, Route] = {
     _shape(path): route for call in CALLS for route in (make_route(call),) for path in (call.path, *call.other_paths)
 }

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from scoresvc.config import Config
+from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.sqlite import check, migrate
 from scoresvc.storage.sqlite.boards import Boards
@@ -19,13 +20,15 @@ from scoresvc.storage.sqlite.messages import MessageStream, make_pair
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
 from scoresvc.storage.sqlite.sessions import SessionChanges, SessionPurger, Sessions
+from scoresvc.storage.sqlite.sizes import SizeReader, Sizes
 from scoresvc.storage.sqlite.transactions import Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.sqlite.writer_process import WriterProcess
 
-__all__ = ["ENGINE", "MessageStream", "Store", "make_pair", "open_remote_store", "open_store", "run_writer"]
+__all__ = ["COUNTERS", "ENGINE", "MessageStream", "Store", "make_pair", "open_remote_store", "open_store", "run_writer"]
 
+COUNTERS = ("commits", "commit_writes", "waiting_writes")
 WRITE_WAIT_MAX = 5.0  # seconds; then the service is not ready
 
 ENGINE = f"SQLite {SQLITE_VERSION}"
@@ -38,6 +41,8 @@ class Store(NamedTuple):
     scores: Scores
     boards: Boards
     schema: int  # the version of the database's tables
+    counters: Counters  # of COUNTERS at least
+    measure: Callable[[], Sizes]  # raises Unavailable
     find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
     oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
     close: Callable[[], None]  # commits what waits and closes the database
@@ -49,22 +54,33 @@ class Parts(NamedTuple):
     readers: Readers
     versions: LevelVersions
     lists: Lists
+    counters: Counters
     score_changes: ScoreChanges
     session_changes: SessionChanges
+
+    def count_commit(self, writes: int) -> None:
+        self.counters.add(self.counters.place_of("commits"), 1)
+        self.counters.add(self.counters.place_of("commit_writes"), writes)
+
+    def note_waiting(self, writes: int) -> None:
+        self.counters.slots[self.counters.place_of("waiting_writes")] = writes
 
     def close(self) -> None:
         self.readers.close()
         self.versions.close()
+        self.counters.close()
 
 
-def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
+def open_store(config: Config, clock: Callable[[], float] = time.time, counted: Sequence[str] = COUNTERS) -> Store:
     """Opens the database, brought up to date, with its writer in a thread.
 
-    `clock` returns Unix seconds. Raises StartError with the reason.
+    `clock` returns Unix seconds; `counted` are the names of the counters, the same in all processes of a database,
+    COUNTERS among them. Raises StartError with the reason.
     """
     database = _open_database(config)
-    parts = _open_parts(config, clock)
-    writer = Writer(Transactions(database.connection, database.is_in_place))
+    parts = _open_parts(config, clock, counted)
+    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
+    writer = Writer(transactions, note_waiting=parts.note_waiting)
     purger = SessionPurger(writer.begin, parts.session_changes, clock)
     purger.start()
 
@@ -78,10 +94,10 @@ def open_store(config: Config, clock: Callable[[], float] = time.time) -> Store:
     return _make_store(config, parts, writer, clock, close)
 
 
-def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) -> Store:
-    """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter."""
-    parts = _open_parts(config, time.time)
-    writer = RemoteWriter(stream, loop)
+def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
+    """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter, `open_store`."""
+    parts = _open_parts(config, time.time, counted)
+    writer = RemoteWriter(stream, loop, parts.note_waiting)
 
     def close() -> None:
         parts.close()
@@ -90,16 +106,18 @@ def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop) ->
     return _make_store(config, parts, writer, time.time, close)
 
 
-def run_writer(config: Config, streams: Sequence[MessageStream], announce: Callable[[], None]) -> int:
+def run_writer(
+    config: Config, streams: Sequence[MessageStream], announce: Callable[[], None], counted: Sequence[str]
+) -> int:
     """Is the writer of the processes at the other ends of `streams`, until they have closed them.
 
     `announce` is called when the database is open and brought up to date. Returns the exit status of the
     process. Raises StartError with the reason.
     """
     database = _open_database(config)
-    parts = _open_parts(config, time.time)
+    parts = _open_parts(config, time.time, counted)
     announce()
-    transactions = Transactions(database.connection, database.is_in_place)
+    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
     status = WriterProcess(transactions, parts.score_changes, parts.session_changes, streams).run()
     if status == 0:
         database.close()
@@ -117,15 +135,17 @@ def _open_database(config: Config) -> WritingConnection:
     return database
 
 
-def _open_parts(config: Config, clock: Callable[[], float]) -> Parts:
+def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
     path = config.database.path.resolve()
     try:
         versions = LevelVersions(path.with_name(f"{path.name}.changes"))
+        counters = Counters(counted, path.with_name(f"{path.name}.metrics"))
     except OSError as error:
         raise StartError(f"cannot use the database {path}: {error}") from None
     readers = Readers(path)
     lists = Lists(readers, versions)
-    return Parts(readers, versions, lists, ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user))
+    changes = ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user)
+    return Parts(readers, versions, lists, counters, *changes)
 
 
 def _make_store(
@@ -140,6 +160,8 @@ def _make_store(
         Scores(writer.begin, parts.score_changes),
         Boards(parts.readers, parts.versions, parts.lists),
         migrate.newest_version(),
+        parts.counters,
+        SizeReader(config.database.path.resolve(), parts.readers, clock).measure,
         partial(_find_fault, parts.readers, writer),
         lambda: writer.state().oldest_write,
         close,

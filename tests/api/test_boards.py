@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from webtest import TestApp
 
 from scoresvc import config
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.storage import Store, migrate_database, open_store
 from scoresvc.storage.sqlite.library import sqlite3
@@ -192,7 +193,7 @@ def test_a_cursor_outlives_a_restart(app: TestApp, store: Store, fill: Fill, set
     cursor = get(app, "/2/highscorelist?limit=1")["next"]
     store.close()
 
-    with closing(open_store(settings)) as restarted:
+    with closing(open_store(settings, counted=NAMES)) as restarted:
         assert make_app(restarted).get(f"/2/highscorelist?after={cursor}").text == "2=30"
 
 
@@ -467,7 +468,7 @@ def test_every_answer_equals_a_plain_sort(
         migrate_database(settings)
 
     for start, end in ((first, restart), (restart, len(posts))):
-        with closing(open_store(settings)) as store:
+        with closing(open_store(settings, counted=NAMES)) as store:
             for turn, (level, user, score) in enumerate(posts[start:end], start):
                 store.scores.post(level, user, score * spread).result()
                 keep(model, (level, user), score * spread, turn)

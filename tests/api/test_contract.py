@@ -259,7 +259,7 @@ def test_a_number_in_a_path_that_is_too_large_is_refused(app: TestApp, path: str
         "/%D9%A3/",
         "/1.0/x",
         "/ 1/",
-        "/2/score/1",
+        "/2/score/1/2",
         "/score",
         "/highscorelist",
         "/<userid>/login",

@@ -8,7 +8,7 @@ import pytest
 from webtest import TestApp, TestResponse
 
 from scoresvc.api.dispatch import Api
-from scoresvc.config import HttpOptions
+from scoresvc.config import Config, HttpOptions
 from scoresvc.http.wsgi import Application
 from scoresvc.storage import Store
 
@@ -22,7 +22,7 @@ Serve = Callable[..., TestApp]
 @pytest.fixture
 def serve(store: Store) -> Serve:
     """Returns the service for these origins."""
-    return lambda *origins: TestApp(Application(Api(store, HttpOptions(origins=origins))))
+    return lambda *origins: TestApp(Application(Api(store, Config(http=HttpOptions(origins=origins)))))
 
 
 def get_all(app: TestApp, origin: str = PAGE) -> list[TestResponse]:

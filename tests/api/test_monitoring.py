@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from webtest import TestApp
 
+from scoresvc.api.dispatch import Api
+from scoresvc.http.wsgi import Application
 from scoresvc.storage import Store
 from scoresvc.storage.sqlite.library import sqlite3
 from tests.running import Server
@@ -95,3 +97,73 @@ def test_a_running_service_is_ready_until_the_disk_is_locked(tmp_path: Path, pro
             other.execute("ROLLBACK")
 
     assert 503 in answers
+
+
+def numbers(text: str) -> dict[str, float]:
+    """The metrics by name and labels."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_the_metrics_count_what_happens(app: TestApp, key: str) -> None:
+    app.get("/2/highscorelist")
+    app.get("/2/highscorelist", headers={"If-None-Match": "*"}, status=304)
+    app.get("/nothing", status=404)
+    app.post(f"/2/score?sessionkey={key}", "1500")
+    app.post(f"/2/score?sessionkey={key}", "x", status=400)
+
+    response = app.get("/metrics")
+    found = numbers(response.text)
+
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    expected = {
+        'requests_total{call="GET /<levelid>/highscorelist",status="200"}': 1,
+        'requests_total{call="GET /<levelid>/highscorelist",status="304"}': 1,
+        'requests_total{call="other",status="404"}': 1,
+        'requests_total{call="POST /<levelid>/score",status="400"}': 1,
+        'request_seconds_count{call="GET /<levelid>/highscorelist"}': 2,
+        'request_seconds_bucket{call="GET /<levelid>/highscorelist",le="+Inf"}': 2,
+        'posts_total{result="accepted"}': 1,
+        'posts_total{result="refused"}': 1,
+        'posts_total{result="failed"}': 0,
+        "commits_total": 2,
+        "commit_writes_total": 2,
+        "waiting_writes": 0,
+        "sessions": 1,
+        "players": 1,
+    }
+    assert {name: found.get(f"scoresvc_{name}") for name in expected} == expected
+    assert found["scoresvc_database_bytes"] > 4096
+    assert "4711" not in response.text.replace(key, "")
+
+
+def test_the_metrics_are_for_nobody_unless_they_are_public(store: Store) -> None:
+    refusal = TestApp(Application(Api(store))).get("/metrics", status=401)
+
+    assert refusal.headers["WWW-Authenticate"] == "Bearer"
+    assert "[metrics]" in refusal.text
+
+
+def test_the_metrics_are_right_in_whichever_process_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[metrics]\npublic = yes\n")
+    with Server(tmp_path, processes=3) as server:
+        _, key = server.call("GET", "/7/login")
+        for score in range(60):
+            assert server.call("POST", f"/2/score?sessionkey={key}", str(score))[0] == 200
+
+        scrapes = [numbers(server.call("GET", "/metrics")[1]) for _ in range(20)]
+
+    assert {scrape['scoresvc_posts_total{result="accepted"}'] for scrape in scrapes} == {60}
+    assert {scrape["scoresvc_commit_writes_total"] for scrape in scrapes} == {61}
+    assert {scrape["scoresvc_waiting_writes"] for scrape in scrapes} == {0}
+
+
+def test_what_was_counted_is_still_there_after_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[metrics]\npublic = yes\n")
+    for _ in range(2):
+        with Server(tmp_path) as server:
+            server.call("GET", "/2/highscorelist")
+            found = numbers(server.call("GET", "/metrics")[1])
+            server.kill()
+
+    assert found['scoresvc_requests_total{call="GET /<levelid>/highscorelist",status="200"}'] == 2

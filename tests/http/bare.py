@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scoresvc import config
 from scoresvc.api.dispatch import Api
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.http.server import HttpServer
 from scoresvc.net.accepting import Acceptor
@@ -33,7 +34,7 @@ async def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     if len(sys.argv) > 3:
         database = config.DatabaseOptions(path=Path(sys.argv[3]) / "scores.sqlite3")
-        HttpServer(Api(open_store(Config(database=database))), threads=8).start([listener])
+        HttpServer(Api(open_store(Config(database=database), counted=NAMES)), threads=8).start([listener])
     else:
         Acceptor(listener, Echo)
     print(listener.getsockname()[1], flush=True)

@@ -9,6 +9,7 @@ import pytest
 
 from scoresvc import config
 from scoresvc.api.dispatch import Api
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.storage import open_store
 from tests.http.applications import DecidedApi
@@ -20,7 +21,7 @@ LOOPS = ("asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else []))
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     path = tmp_path_factory.mktemp("http") / "scores.sqlite3"
-    with closing(open_store(Config(database=config.DatabaseOptions(path=path)))) as store:
+    with closing(open_store(Config(database=config.DatabaseOptions(path=path)), counted=NAMES)) as store:
         yield Api(store)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scoresvc import config
 from scoresvc.api.dispatch import Api
+from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.http.wsgi import Application
 from scoresvc.net.calling import Caller
@@ -95,7 +96,7 @@ data: st.SearchStrategy[Any] = st.sampled_from(
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     path = tmp_path_factory.mktemp("service") / "scores.sqlite3"
-    with closing(open_store(Config(database=config.DatabaseOptions(path=path)))) as store:
+    with closing(open_store(Config(database=config.DatabaseOptions(path=path)), counted=NAMES)) as store:
         yield Api(store)
 
 

@@ -42,11 +42,15 @@ class EventLoop(Protocol):
 
 
 class RemoteWriter:
-    """Begins writes in the process at the other end of `stream`, from the thread of `loop`."""
+    """Begins writes in the process at the other end of `stream`, from the thread of `loop`.
 
-    def __init__(self, stream: MessageStream, loop: EventLoop) -> None:
+    `note_waiting` is called with the number of unfinished writes.
+    """
+
+    def __init__(self, stream: MessageStream, loop: EventLoop, note_waiting: Callable[[int], None]) -> None:
         self._stream = stream
         self._loop = loop
+        self._note_waiting = note_waiting
         self._waiting: list[Write[Any]] = []
         self._in_flight: dict[int, dict[str, list[Write[Any]]]] = {}  # by number of the message, by name of the change
         self._count = 0  # of writes that wait or are in flight
@@ -65,6 +69,7 @@ class RemoteWriter:
         write = Write(change, row, convert)
         self._waiting.append(write)
         self._count += 1
+        self._note_waiting(self._count)
         if self._in_flight:
             self._watch()
         elif not self._is_scheduled:
@@ -144,6 +149,7 @@ class RemoteWriter:
                 write.output = output
                 settled.append((write, _make_error(failed.get((name, place)))))
         self._count -= len(settled)
+        self._note_waiting(self._count)
         return settled
 
     def close(self) -> None:

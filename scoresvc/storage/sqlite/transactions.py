@@ -27,6 +27,10 @@ def _nothing(connection: sqlite3.Connection, rows: Any, outputs: Any) -> None:
     return None
 
 
+def _ignore(count: int) -> None:
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Change(Generic[R, T]):
     """A kind of change to the database, made for all the rows that gathered for it at once.
@@ -59,12 +63,18 @@ class Transactions:
     """The transactions of the one writing connection; for the writer's thread alone.
 
     A change that fails fails alone, a commit that fails fails its whole batch. `is_in_place` returns whether the
-    file of the database is still where it was opened.
+    file of the database is still where it was opened. `on_commit` is called with the number of writes in each.
     """
 
-    def __init__(self, connection: sqlite3.Connection, is_in_place: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        is_in_place: Callable[[], bool],
+        on_commit: Callable[[int], object] = _ignore,
+    ) -> None:
         self._connection = connection
         self._is_in_place = is_in_place
+        self._on_commit = on_commit
         self._fault = ""
         self._failed_at = -FAULT_AGE_MAX  # of time.monotonic
         self.is_locked_out = False  # whether another program held the database at the last attempt
@@ -93,12 +103,17 @@ class Transactions:
         self._log_fault("")
         if not self._is_in_place():
             raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
+        self._acknowledge(changes)
+        batch.clear()
+
+    def _acknowledge(self, changes: Mapping[Change[Any, Any], Batch]) -> None:
         # For all of them before any callback: who learns of one write may ask for what another has changed.
         for change, writes in changes.items():
             change.after_commit(self._connection, *_rows_and_outputs(writes))
-        for write in batch:
-            write.finish()
-        batch.clear()
+        self._on_commit(sum(map(len, changes.values())))
+        for writes in changes.values():
+            for write in writes:
+                write.finish()
 
     def recent_fault(self) -> str:
         """Returns why writing failed a moment ago; whether it still does, only another write can tell."""

@@ -47,11 +47,24 @@ def end_process() -> None:
         os._exit(1)
 
 
-class Writer:
-    """Commits with `transactions` in a thread. `on_broken` is called there when it has stopped by itself."""
+def _ignore(count: int) -> None:
+    return None
 
-    def __init__(self, transactions: Transactions, on_broken: Callable[[], None] = end_process) -> None:
+
+class Writer:
+    """Commits with `transactions` in a thread. `on_broken` is called there when it has stopped by itself.
+
+    `note_waiting` is called, in any thread, with the number of unfinished writes.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        on_broken: Callable[[], None] = end_process,
+        note_waiting: Callable[[int], None] = _ignore,
+    ) -> None:
         self._transactions = transactions
+        self._note_waiting = note_waiting
         self._on_broken = on_broken
         self._queue: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
         self._batch: Batch = []
@@ -64,8 +77,10 @@ class Writer:
     def begin(self, change: Change[R, T], row: R, convert: Callable[[T], U]) -> Write[U]:
         """See `Begin`."""
         queue_max = LOCKED_QUEUE_MAX if self._transactions.is_locked_out else QUEUE_MAX
-        if self._is_stopping or self._has_stopped or self._queue.qsize() + len(self._batch) >= queue_max:
+        waiting = self._queue.qsize() + len(self._batch)
+        if self._is_stopping or self._has_stopped or waiting >= queue_max:
             raise Unavailable
+        self._note_waiting(waiting + 1)
         write = Write(change, row, convert)
         self._queue.put(write)
         if self._has_stopped:  # it may have stopped before it could see this one
@@ -93,6 +108,7 @@ class Writer:
                     if self._batch:
                         self._gather(QUEUE_MAX)
                         refuse_late(self._batch)
+                self._note_waiting(self._queue.qsize())
         except (sqlite3.DatabaseError, FileNotFoundError) as error:
             log.critical("the writer has stopped for good: %s", error)
         except BaseException:

@@ -1,0 +1,37 @@
+"""Counts requests: two numbers and a sum in shared memory, some 0.5 us each."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+
+from scoresvc.api.calls import CALLS
+from scoresvc.api.metrics_text import BOUNDS, BUCKETS, OTHER, STATUSES
+from scoresvc.counters import Counters
+from scoresvc.storage import COUNTERS
+
+CALL_NAMES = (*(call.name for call in CALLS), OTHER)
+CELLS = (*STATUSES, *(f"le {bucket}" for bucket in BUCKETS), "seconds")
+NAMES = (*(f"{call}\t{cell}" for call in CALL_NAMES for cell in CELLS), *COUNTERS)
+
+_PLACES = {status: place for place, status in enumerate(STATUSES)}
+_FIRST_BUCKET = len(STATUSES)
+_SECONDS = len(CELLS) - 1
+
+
+class RequestMetrics:
+    """Counts the requests of this process in `counters`, which has NAMES."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._starts: Mapping[str, int] = {name: counters.place_of(f"{name}\t{CELLS[0]}") for name in CALL_NAMES}
+
+    def count(self, call: str, status: str, seconds: float) -> None:
+        start = self._starts[call]
+        place = start + _PLACES.get(status[:3], _FIRST_BUCKET - 1)
+        bucket = start + _FIRST_BUCKET + bisect_left(BOUNDS, seconds)
+        with self._counters.lock:
+            slots = self._counters.slots
+            slots[place] += 1.0
+            slots[bucket] += 1.0
+            slots[start + _SECONDS] += seconds
