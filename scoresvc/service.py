@@ -64,7 +64,7 @@ class LazyApplication:
             application = self._application or self._open()
         except StartError as error:  # another process has the database, say
             log.error("cannot start: %s", error)
-            context = Context(self._config, CrossOrigin(self._config.http.origins), _count_nothing)
+            context = Context(None, self._config, CrossOrigin(self._config.http.origins), _count_nothing)
             return respond(Exchange(request_of(environ, b""), context).fail(Unavailable()), start_response)
         return application(environ, start_response)
 

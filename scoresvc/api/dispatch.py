@@ -43,6 +43,7 @@ _LAST_WORD = re.compile("[a-z0-9]+$", re.IGNORECASE)
 class Context(NamedTuple):
     """What all requests have in common."""
 
+    store: Store | None  # None: every request fails
     config: Config
     cross_origin: CrossOrigin
     count_request: Callable[[str, str, float], None]  # by call and status, with the seconds that it took
@@ -52,55 +53,37 @@ class Api:
     """The service on top of `store`, whatever the protocol. Safe in several threads."""
 
     def __init__(self, store: Store, config: Config = DEFAULTS) -> None:
-        self._store = store
-        self._context = Context(config, CrossOrigin(config.http.origins), RequestMetrics(store.counters).count)
+        metrics = RequestMetrics(store.counters)
+        self._context = Context(store, config, CrossOrigin(config.http.origins), metrics.count)
 
     def __call__(self, request: Request) -> Response | Pending:
         """Never raises. A response that waits for a write is Pending."""
-        exchange = Exchange(request, self._context)
-        try:
-            if request.method == "OPTIONS":
-                return exchange.describe_path()
-            value = exchange.call(self._store)
-            return PendingResponse(value, exchange) if isinstance(value, Write) else exchange.succeed(value)
-        except Exception as error:
-            return exchange.fail(error)
+        return self.begin(request).answer()
 
-    def refuse(self, request: Request, error: Refusal) -> Response:
-        """Returns the response to a request that cannot be taken."""
-        return Exchange(request, self._context).fail(error)
+    def begin(self, request: Request) -> Exchange:
+        return Exchange(request, self._context)
 
     def refuse_unread(self, error: Refusal, address: str) -> Response:
         """Returns the response to what is no request; its line in the access log says which refusal."""
         log_access(address, 0, error.code, error.status, 0.0)
-        body = str(error).encode()
-        return Response(
-            error.status,
-            _make_headers(TEXT, len(body), error.headers, self._context.cross_origin.headers_for({})),
-            body,
-        )
+        body, common = str(error).encode(), self._context.cross_origin.headers_for({})
+        return Response(error.status, _make_headers(TEXT, len(body), error.headers, common), body)
 
     def reads_body(self, method: str, path: str) -> bool:
         """Returns whether the body matters to the response; where it does not, an adapter need not wait for it."""
         try:
-            route, _ = find_route(method, path)
+            route, *_ = find_route(method, path)
         except Refusal:
             return False
         return route.reads_body
-
-    def runs_in_thread(self, request: Request) -> bool:
-        """Returns whether the work depends on the request's size, so that it must not block an event loop."""
-        try:
-            route, _ = find_route(request.method, request.path)
-        except Refusal:
-            return False
-        return route.runs_in_thread(request.query)
 
 
 class Exchange:
     """One request on its way to its one response, and to its line in the access log."""
 
-    __slots__ = ("_context", "_form", "_number", "_prefers_json", "_request", "_route", "_started")
+    __slots__ = (
+        "_arguments", "_context", "_form", "_number", "_prefers_json", "_refusal", "_request", "_route", "_started",
+    )  # fmt: skip
 
     def __init__(self, request: Request, context: Context) -> None:
         self._request = request
@@ -111,27 +94,52 @@ class Exchange:
         self._prefers_json = prefers_json(accept) if accept else False
         self._route: Route | None = None
         self._form: Form
+        try:
+            self._route, self._arguments = find_route(request.method, request.path)
+        except Refusal as error:
+            self._refusal = error
 
-    def call(self, store: Store) -> object:
+    @property
+    def runs_in_thread(self) -> bool:
+        """Whether the work depends on the request's size, so that it must not block an event loop."""
+        route = self._route
+        return route is not None and (route.is_slow or (route.query_scales and self._request.query != ""))
+
+    def answer(self) -> Response | Pending:
+        """Never raises."""
+        try:
+            if self._route is None:
+                return self._describe_path()
+            value = self._call(self._route)
+            return PendingResponse(value, self) if isinstance(value, Write) else self.succeed(value)
+        except Exception as error:
+            return self.fail(error)
+
+    def _call(self, route: Route) -> object:
         """Returns what the handler returns. Raises a Refusal."""
-        route, arguments = find_route(self._request.method, self._request.path)
-        self._route = route
-        route.check_option(self._context.config)
-        self._form = route.choose_form(self._request.query, self._prefers_json)
-        return self._form.handler(store, **arguments, **route.read_arguments(self._request))
+        request = self._request
+        if route.option:
+            route.check_option(self._context.config)
+        self._form = form = route.choose_form(request.query, self._prefers_json)
+        read = route.defaults if route.defaults is not None and not request.query else route.read_arguments(request)
+        return form.handler(self._context.store, **self._arguments, **read)
 
     def succeed(self, value: object) -> Response:
-        text, route = self._form.write(value), self._route
+        route, form = self._route, self._form
         assert route is not None
+        text = form.write(value)
         if not route.has_etag:
-            return self._respond("200 OK", self._form.content_type, route.headers, _encode(text))
+            return self._respond("200 OK", form.content_type, route.headers, _encode(text))
         body, etag = tag(text)
-        if (known := self._request.headers.get("if-none-match")) and matches(known, etag):
+        known = self._request.headers.get("if-none-match")
+        if known and matches(known, etag):
             return self._respond("304 Not Modified", "", route.headers, b"", etag)
-        return self._respond("200 OK", self._form.content_type, route.headers, body, etag)
+        return self._respond("200 OK", form.content_type, route.headers, body, etag)
 
-    def describe_path(self) -> Response:
-        """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal."""
+    def _describe_path(self) -> Response:
+        """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal, also for any other method."""
+        if self._request.method != "OPTIONS":
+            raise self._refusal
         methods = methods_of(self._request.path)
         preflight = self._context.cross_origin.preflight_headers(self._request.headers, methods)
         return self._respond("204 No Content", "", (("Allow", ", ".join(methods)), *preflight), b"")
@@ -146,14 +154,15 @@ class Exchange:
         return self._respond(error.status, TEXT, error.headers, str(error).encode())
 
     def _respond(self, status: str, content_type: str, headers: Fields, body: bytes, etag: str = "") -> Response:
-        method, path, address = self._request.method, self._request.path, self._request.remote_address
+        request, route, context = self._request, self._route, self._context
         seconds = time.perf_counter() - self._started
-        self._context.count_request(self._route.name if self._route else OTHER, status, seconds)
-        if self._route is None or self._route.is_logged:
-            log_access(address, self._number, _describe(method, path, status), status, seconds)
-        common = self._context.cross_origin.headers_for(self._request.headers)
+        context.count_request(route.name if route else OTHER, status, seconds)
+        if route is None or route.is_logged:
+            call = _describe(request.method, request.path, status)
+            log_access(request.remote_address, self._number, call, status, seconds)
+        common = context.cross_origin.headers_for(request.headers)
         made = _make_headers(content_type, len(body), headers, common)
-        return Response(status, made, b"" if method == "HEAD" else body, etag)
+        return Response(status, made, b"" if request.method == "HEAD" else body, etag)
 
 
 class PendingResponse:
@@ -190,7 +199,7 @@ def _encode(text: str | bytes) -> bytes:
 def _describe(method: str, path: str, status: str) -> str:
     """Method and path for the access log, without anything that may be a session key."""
     call = f"{method} {path}"
-    if status.startswith("2"):
+    if status[0] in "23":
         return call
     if len(call) > CALL_LOGGED_MAX:
         call = _LAST_WORD.sub("*", call[:CALL_LOGGED_MAX])  # which may be the beginning of a key

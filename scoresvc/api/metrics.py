@@ -23,15 +23,15 @@ class RequestMetrics:
     """Counts the requests of this process in `counters`, which has NAMES."""
 
     def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+        self._lock, self._slots = counters.lock, counters.slots
         self._starts: Mapping[str, int] = {name: counters.place_of(f"{name}\t{CELLS[0]}") for name in CALL_NAMES}
 
     def count(self, call: str, status: str, seconds: float) -> None:
         start = self._starts[call]
         place = start + _PLACES.get(status[:3], _FIRST_BUCKET - 1)
         bucket = start + _FIRST_BUCKET + bisect_left(BOUNDS, seconds)
-        with self._counters.lock:
-            slots = self._counters.slots
+        slots = self._slots
+        with self._lock:
             slots[place] += 1.0
             slots[bucket] += 1.0
             slots[start + _SECONDS] += seconds

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from scoresvc.errors import Refusal
 
@@ -16,7 +18,7 @@ class Headers(tuple[tuple[str, str], ...]):
     __eq__ = object.__eq__
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One request, its text as PEP 3333 has it: each character stands for one byte."""
 
     method: str
@@ -27,7 +29,7 @@ class Request(NamedTuple):
     remote_address: str
 
 
-class Response(NamedTuple):
+class Response(msgspec.Struct, frozen=True, gc=False):
     status: str  # code and phrase, such as "200 OK"
     headers: Headers
     body: bytes

@@ -64,8 +64,6 @@ class Route(NamedTuple):
 
     def read_arguments(self, request: Request) -> Arguments:
         """Returns the values of all parameters but those of the path. Raises their refusals."""
-        if self.defaults is not None and not request.query:
-            return self.defaults
         sent = Sent(request, self.query_reader)
         arguments = {argument: read(sent) for argument, read in self.readers}
         _ = sent.query  # a query is checked although the call takes nothing from it
@@ -73,7 +71,7 @@ class Route(NamedTuple):
 
     def choose_form(self, query: str, prefers_json: bool) -> Form:
         """Raises BadFormat, and what the query is refused for."""
-        if self.lines and query and FORMAT.is_given(self.query_reader.read(query)):
+        if query and self.lines and FORMAT.is_given(self.query_reader.read(query)):
             return self.lines
         return self.json if prefers_json and self.json else self.plain
 
@@ -81,10 +79,6 @@ class Route(NamedTuple):
         """Raises the refusal of a call that is not switched on."""
         if self.option and not config.is_on(self.option):
             raise MetricsNotPublic if self.option == "metrics.public" else UnknownPath(PATHS)
-
-    def runs_in_thread(self, query: str) -> bool:
-        """Returns whether the work depends on the request's size, so that it must not block an event loop."""
-        return self.is_slow or (self.query_scales and bool(query))
 
 
 def make_route(call: Call) -> Route:

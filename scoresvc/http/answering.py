@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from msgspec.structs import replace
+
 from scoresvc.api.request import Request, Response
 from scoresvc.errors import Refusal
 from scoresvc.http.errors import TooManyConnections
@@ -57,7 +59,7 @@ class AnsweringProtocol(LingeringProtocol):
     def _refuse(self, error: Refusal) -> None:
         self._keeps_alive = False
         response = self._caller.refuse_unread(error, self.address)
-        self._answer(response._replace(body=b"") if self._parser.buffer.startswith(b"HEAD ") else response)
+        self._answer(replace(response, body=b"") if self._parser.buffer.startswith(b"HEAD ") else response)
 
     @abstractmethod
     def _wait_for_input(self) -> None:

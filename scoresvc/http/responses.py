@@ -33,11 +33,11 @@ class ResponseWriter:
 
     def write(self, response: Response, connection: bytes = b"") -> bytes:
         """Returns the response as bytes; `connection` is nothing, CLOSE or KEEP_ALIVE."""
-        status, headers, body, etag = response
+        status, headers = response.status, response.headers
         head = self._heads.get((status, headers)) or self._make_head(status, headers)
-        if etag:
-            return b"%bETag: %b\r\n%b\r\n%b" % (head, etag.encode(), connection, body)
-        return b"%b%b\r\n%b" % (head, connection, body)
+        if response.etag:
+            return b"%bETag: %b\r\n%b\r\n%b" % (head, response.etag.encode(), connection, response.body)
+        return b"%b%b\r\n%b" % (head, connection, response.body)
 
     def _make_head(self, status: str, headers: Headers) -> bytes:
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers])

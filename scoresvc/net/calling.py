@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
-from scoresvc.api.dispatch import Api
+from scoresvc.api.dispatch import Api, Exchange
 from scoresvc.api.request import Pending, Request, Response
 from scoresvc.errors import Unavailable
 
@@ -44,21 +44,20 @@ class Caller:
 
     def call(self, request: Request) -> Response | Pending:
         """Never raises."""
-        if self._api.runs_in_thread(request):
-            return self._call_in_thread(request)
-        return self._api(request)
+        exchange = self._api.begin(request)
+        return self._call_in_thread(exchange) if exchange.runs_in_thread else exchange.answer()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _call_in_thread(self, request: Request) -> Response | Pending:
+    def _call_in_thread(self, exchange: Exchange) -> Response | Pending:
         if not self._room.acquire(blocking=False):
-            return self._api.refuse(request, Unavailable())
-        return self._threads.submit(self._run, request)
+            return exchange.fail(Unavailable())
+        return self._threads.submit(self._run, exchange)
 
-    def _run(self, request: Request) -> Response:
+    def _run(self, exchange: Exchange) -> Response:
         try:
-            response = self._api(request)
+            response = exchange.answer()
             return response if isinstance(response, Response) else response.result()
         finally:
             self._room.release()

@@ -562,4 +562,4 @@ def test_a_call_runs_in_a_thread_where_the_client_chooses_how_much_is_read(
 ) -> None:
     request = Request(method, path, query, {}, b"", "")
 
-    assert Api(store).runs_in_thread(request) is runs_in_thread
+    assert Api(store).begin(request).runs_in_thread is runs_in_thread

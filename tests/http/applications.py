@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from msgspec.structs import replace
+
 from scoresvc.api.request import Headers, Pending, Request, Response
 from scoresvc.errors import Refusal
 
@@ -32,15 +34,15 @@ class DecidedApi:
 
     def refuse_unread(self, error: Refusal, address: str) -> Response:
         response = make_response(str(error), error.status)
-        return response._replace(headers=Headers((*response.headers, *error.headers)))
+        return replace(response, headers=Headers((*response.headers, *error.headers)))
 
     def reads_body(self, method: str, path: str) -> bool:
         return method == "POST" and path != "/nothing"
 
-    def runs_in_thread(self, request: Request) -> bool:
-        return request.path == "/thread"
+    def begin(self, request: Request) -> DecidedExchange:
+        return DecidedExchange(self, request)
 
-    def __call__(self, request: Request) -> Response | Pending:
+    def answer(self, request: Request) -> Response | Pending:
         self.calls += 1
         if isinstance(request.body, Refusal) and request.method == "POST":
             return make_response(str(request.body), request.body.status)
@@ -65,3 +67,18 @@ class DecidedApi:
         self.in_thread.set()
         self.release.wait()
         return make_response("from a thread")
+
+
+class DecidedExchange:
+    """One request of a DecidedApi."""
+
+    def __init__(self, api: DecidedApi, request: Request) -> None:
+        self._api = api
+        self._request = request
+        self.runs_in_thread = request.path == "/thread"
+
+    def answer(self) -> Response | Pending:
+        return self._api.answer(self._request)
+
+    def fail(self, error: Refusal) -> Response:
+        return self._api.refuse_unread(error, "")
