@@ -29,7 +29,7 @@ HEADERS_CACHED = 1024  # of responses of the same type and length
 
 DEFAULTS = Config()
 
-Fields = tuple[tuple[str, str], ...]
+Fields = Headers | tuple[tuple[str, str], ...]
 
 log = logging.getLogger("scoresvc.api")
 
