@@ -47,9 +47,11 @@ class Counters:
         with self.lock:
             self.slots[place] += amount
 
-    def total(self, name: str) -> float:
-        """Returns what all processes have counted, also those that have ended."""
-        return float(sum(self._slots[self._slot(row, name)] for row in range(ROWS)))
+    def totals(self) -> dict[str, float]:
+        """Returns by name what all processes have counted, also those that have ended."""
+        width, slots = len(self.names), self._slots.tolist()
+        rows = [slots[1 + row * width : 1 + (row + 1) * width] for row in range(ROWS)]
+        return dict(zip(self.names, map(sum, zip(*rows, strict=True)), strict=True))
 
     def gauge(self, name: str) -> float:
         """Returns the sum over the processes that live."""

@@ -32,10 +32,10 @@ def test_a_total_stays_when_a_process_ends_and_a_gauge_does_not(tmp_path: Path) 
     ) as other:
         assert other.stdout
         other.stdout.readline()
-        assert (ours.total("a"), ours.gauge("b")) == (3, 8)
+        assert (ours.totals()["a"], ours.gauge("b")) == (3, 8)
         other.kill()
 
-    assert (ours.total("a"), ours.gauge("b")) == (3, 3)
+    assert (ours.totals()["a"], ours.gauge("b")) == (3, 3)
     ours.close()
 
 
@@ -46,7 +46,7 @@ def test_a_file_of_another_layout_is_replaced(tmp_path: Path) -> None:
 
     new = Counters(("a", "c"), path)
 
-    assert (new.total("a"), old.total("a")) == (0, 7)
+    assert (new.totals()["a"], old.totals()["a"]) == (0, 7)
     for each in (old, new):
         each.close()
 
@@ -59,5 +59,5 @@ def test_a_file_that_was_cut_is_made_whole(tmp_path: Path) -> None:
     counters = Counters(("a",), path)
     counters.add(0, 1)
 
-    assert counters.total("a") == 1
+    assert counters.totals()["a"] == 1
     counters.close()

@@ -1,6 +1,6 @@
 """Writes metrics in the text format of Prometheus.
 
-The name of a number says what it counts: `<call>\t<status>`, `<call>\tle <seconds>` and `<call>\tseconds` are about
+The name of a number says what it counts: `<call>\\t<status>\\t<seconds at most>` and `<call>\\tseconds` are about
 requests, names without a tab about the storage.
 """
 
@@ -20,13 +20,15 @@ POST_RESULTS = {"2": "accepted", "4": "refused", "5": "failed"}  # by the first 
 
 def write_metrics(counters: Counters, store: Store) -> str:
     """Returns all metrics. Raises Unavailable where the database cannot be read."""
-    calls = list(dict.fromkeys(name.split("\t")[0] for name in counters.names if "\t" in name))
-    sizes = store.measure()
+    totals, sizes = counters.totals(), store.measure()
+    calls = [name.removesuffix("\tseconds") for name in totals if name.endswith("\tseconds")]
+    requests = {(call, status): _count(totals, call, (status,), BUCKETS) for call in calls for status in STATUSES}
     lines = [
-        *_write_requests(counters, calls),
-        *_write("posts_total", "counter", "Posted scores by what became of them.", _count_posts(counters, calls)),
-        *_write("commits_total", "counter", "Transactions that were committed.", {"": counters.total("commits")}),
-        *_write("commit_writes_total", "counter", "Writes in them.", {"": counters.total("commit_writes")}),
+        *_write("requests_total", "counter", "Requests that were answered.", _label_requests(requests)),
+        *_write_seconds(totals, calls),
+        *_write("posts_total", "counter", "Posted scores by what became of them.", _count_posts(requests)),
+        *_write("commits_total", "counter", "Transactions that were committed.", {"": totals["commits"]}),
+        *_write("commit_writes_total", "counter", "Writes in them.", {"": totals["commit_writes"]}),
         *_write(
             "waiting_writes", "gauge", "Writes that wait for their commit.", {"": counters.gauge("waiting_writes")}
         ),
@@ -37,33 +39,30 @@ def write_metrics(counters: Counters, store: Store) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_requests(counters: Counters, calls: Sequence[str]) -> Iterator[str]:
-    requests = {
-        f'{{call="{call}",status="{status}"}}': count
-        for call in calls
-        for status in STATUSES
-        if (count := counters.total(f"{call}\t{status}"))
-    }
-    yield from _write("requests_total", "counter", "Requests that were answered.", requests)
+def _count(totals: Mapping[str, float], call: str, statuses: Sequence[str], buckets: Sequence[str]) -> float:
+    return sum(totals[f"{call}\t{status}\t{bucket}"] for status in statuses for bucket in buckets)
+
+
+def _label_requests(requests: Mapping[tuple[str, str], float]) -> dict[str, float]:
+    return {f'{{call="{call}",status="{status}"}}': count for (call, status), count in requests.items() if count}
+
+
+def _write_seconds(totals: Mapping[str, float], calls: Sequence[str]) -> Iterator[str]:
     yield from _describe("request_seconds", "histogram", "Time to answer, without that on the network.")
     for call in calls:
-        count = 0.0
+        count, seconds = 0.0, totals[f"{call}\tseconds"]
         for bucket in BUCKETS:
-            count += counters.total(f"{call}\tle {bucket}")
+            count += _count(totals, call, STATUSES, (bucket,))
             yield f'scoresvc_request_seconds_bucket{{call="{call}",le="{bucket}"}} {_number(count)}'
-        seconds = counters.total(f"{call}\tseconds")
         yield f'scoresvc_request_seconds_sum{{call="{call}"}} {seconds:.6f}'
         yield f'scoresvc_request_seconds_count{{call="{call}"}} {_number(count)}'
 
 
-def _count_posts(counters: Counters, calls: Sequence[str]) -> dict[str, float]:
+def _count_posts(requests: Mapping[tuple[str, str], float]) -> dict[str, float]:
     posts = dict.fromkeys(POST_RESULTS.values(), 0.0)
-    for call in calls:
-        if " /<levelid>/score" not in call:
-            continue
-        for status in STATUSES:
-            if result := POST_RESULTS.get(status[0]):
-                posts[result] += counters.total(f"{call}\t{status}")
+    for (call, status), count in requests.items():
+        if " /<levelid>/score" in call and status[0] in POST_RESULTS:
+            posts[POST_RESULTS[status[0]]] += count
     return {f'{{result="{result}"}}': count for result, count in posts.items()}
 
 
