@@ -84,7 +84,7 @@ ORDER_WITHIN = {
     ),
     "net": ("accepting", "connections", "calling", "server", "lingering", "__init__"),
     "tcp": ("frames", "gateway", "protocol", "__init__"),
-    "http": ("errors", "wsgi", "responses", "head", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
+    "http": ("errors", "responses", "head", "wsgi", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
     "serve": ("listeners", "loop", "servers", "processes", "__init__"),
 }
 

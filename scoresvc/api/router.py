@@ -136,7 +136,7 @@ _ROUTES: Mapping[Shape, Route] = {
 def find_route(method: str, path: str) -> tuple[Route, Arguments]:
     """Returns the route with the values of its path parameters.
 
-    Raises UnknownPath, FractionInPath, MethodNotAllowed or BadNumber. Every path may end in one `/`.
+    Raises UnknownPath, FractionInPath, MethodNotAllowed or BadNumber. A path may end in one `/` and begin with several.
     """
     return _find_cached(method, path) if len(path) <= PATH_CHARACTERS_CACHED_MAX else _find(method, path)
 
@@ -156,6 +156,8 @@ def _find(method: str, path: str) -> tuple[Route, Arguments]:
 
 def _match(path: str) -> tuple[Route, list[str]]:
     """Returns the route with the numbers in the path."""
+    if path.startswith("//"):  # some servers strip them, and cannot be told not to
+        path = "/" + path.lstrip("/")
     segments = path.removesuffix("/").split("/", SEGMENTS_MAX)
     shape = _shape_of(segments)
     route = _ROUTES.get(shape)

@@ -159,13 +159,16 @@ def _read_target(target: bytes) -> tuple[str, str]:
     """Returns path and query. The path is a path even where it begins with two slashes. Raises BadTarget."""
     text = target.decode("latin-1")
     if not text.startswith("/") and text != "*":
-        text = _strip_authority(text)
+        text = strip_authority(text)
     path, _, query = text.partition("?")
     return unquote_to_bytes(path).decode("latin-1") if "%" in path else path, query
 
 
-def _strip_authority(target: str) -> str:
-    """Returns path and query of an absolute target (RFC 9112, 3.2.2); its host matters as little as Host does."""
+def strip_authority(target: str) -> str:
+    """Returns path and query of an absolute target (RFC 9112, 3.2.2); its host matters as little as Host does.
+
+    Raises BadTarget.
+    """
     absolute = _ABSOLUTE_TARGET.fullmatch(target)
     if absolute is None or not _HOST.fullmatch(absolute[1]):
         raise BadTarget

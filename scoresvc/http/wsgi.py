@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from scoresvc.api.dispatch import Api
 from scoresvc.api.request import Request, Response
 from scoresvc.errors import BadContentLength, BodyCutShort, BodyTooLarge, Refusal
+from scoresvc.http.errors import BadTarget
+from scoresvc.http.head import strip_authority
 from scoresvc.limits import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -47,19 +50,28 @@ class Application:
     def _read_body(self, environ: Environ) -> bytes | Refusal:
         if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
             return b""
-        is_read = self._api.reads_body(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+        is_read = self._api.reads_body(environ["REQUEST_METHOD"], _path_of(environ))
         return _read_body(environ) if is_read else b""
 
 
 def request_of(environ: Environ, body: bytes | Refusal) -> Request:
     return Request(
         environ["REQUEST_METHOD"],
-        environ.get("PATH_INFO", ""),
+        _path_of(environ),
         environ.get("QUERY_STRING", ""),
         {name: environ[key] for key, name in HEADERS.items() if key in environ},
         body,
         environ.get("REMOTE_ADDR", ""),
     )
+
+
+def _path_of(environ: Environ) -> str:
+    """Returns the path, also from a server such as uWSGI that leaves an absolute target as it is."""
+    path: str = environ.get("PATH_INFO", "")
+    if path.startswith(("http:", "https:")):
+        with suppress(BadTarget):
+            return strip_authority(path)
+    return path
 
 
 def respond(response: Response, start_response: StartResponse) -> Iterable[bytes]:

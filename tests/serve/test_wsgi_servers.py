@@ -69,3 +69,29 @@ def post_chunks(server: Server, key: str, chunks: bytes) -> bytes:
             return client.recv(1000)
         except ConnectionResetError:
             return b""
+
+
+TARGETS = {
+    "/2/highscorelist": 200,
+    "//2/highscorelist": 200,
+    "/2//highscorelist": 404,
+    "/2/highscorelist//": 404,
+    "/2/highscorelist/": 200,
+    "http://x/2/highscorelist": 200,
+    "http://x//2/highscorelist": 200,
+    "http://x": 200,
+    "//x/2/highscorelist": 404,
+    "///": 200,
+}
+
+
+@pytest.mark.parametrize("name", [*SERVERS, "scoresvc"])
+def test_a_slash_too_many_or_an_absolute_target_is_the_same_on_every_server(name: str, tmp_path: Path) -> None:
+    with Server(tmp_path) if name == "scoresvc" else start(name, tmp_path) as server:
+        assert {target: ask(server, target) for target in TARGETS} == TARGETS
+
+
+def ask(server: Server, target: str) -> int:
+    with closing(socket.create_connection(("127.0.0.1", server.port), 10)) as client:
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return int(client.recv(4096).split(b" ")[1])
