@@ -89,6 +89,29 @@ def test_the_client_in_gdscript_is_gdscript() -> None:
     assert [name for name in ("ask", "_ready") if name in str(tree)] == ["ask", "_ready"]
 
 
+def test_the_client_in_python_prints_the_list(tmp_path: Path) -> None:
+    (program,) = blocks("py")
+
+    with Server(tmp_path) as server:
+        program = program.replace(":8080", f":{server.port}")
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+
+    assert (result.stdout, result.stderr) == ("4711=1500\n", "")
+
+
+@pytest.mark.skipif(shutil.which("mcs") is None, reason="mono's compiler mcs is not installed")
+def test_the_client_for_unity_posts_and_reads_with_the_bytes_that_unity_sends(tmp_path: Path) -> None:
+    (program,) = blocks("csharp")
+
+    with Server(tmp_path) as server:
+        (tmp_path / "Scores.cs").write_text(program.replace(":8080", f":{server.port}"))
+        compile_command = ["mcs", "-out:game.exe", "Scores.cs", str(Path(__file__).parent / "unity.cs")]
+        subprocess.run(compile_command, cwd=tmp_path, check=True, timeout=60)
+        result = subprocess.run(["mono", "game.exe"], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+
+    assert (result.stdout, result.stderr) == ("1\t4711\t1500\t\n\n", "")
+
+
 def test_the_python_session_over_tcp_prints_what_it_says(tmp_path: Path) -> None:
     (program,) = blocks("python")
     printed = README.read_text(encoding="utf-8").split(program)[1].split("```\n")[2]
