@@ -13,7 +13,7 @@ from scoresvc.storage import Store
 
 OTHER = "other"  # a request that is no call, or a status that is not listed
 STATUSES = ("200", "204", "304", "400", "401", "404", "405", "413", "415", "500", "503", OTHER)
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
+BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)  # seconds
 BUCKETS = (*map(str, BOUNDS), "+Inf")
 POST_RESULTS = {"2": "accepted", "4": "refused", "5": "failed"}  # by the first digit of the status
 
