@@ -196,5 +196,5 @@ def test_a_protocol_without_io_loads_no_server() -> None:
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
 
     assert "scoresvc.tcp.frames" in loaded
-    assert {"asyncio", "argparse", "waitress", "selectors", "sqlite3", "scoresvc.storage"}.isdisjoint(loaded)
+    assert {"asyncio", "argparse", "waitress", "sqlite3", "scoresvc.storage"}.isdisjoint(loaded)
     assert len([name for name in loaded if name.startswith("scoresvc")]) <= 7
