@@ -59,7 +59,7 @@ class Counters:
         return float(sum(value for row, value in values.items() if value and (row == self._row or self._is_taken(row))))
 
     def close(self) -> None:
-        """Gives up the row. The memory stays for whoever still counts, and is freed with this object."""
+        """Gives up the row. The memory is freed with this object, when no thread counts any more."""
         if self._file:
             self._file.close()
 

@@ -27,7 +27,7 @@ def _nothing(connection: sqlite3.Connection, rows: Any, outputs: Any) -> None:
     return None
 
 
-def _ignore(count: int) -> None:
+def ignore(count: int) -> None:
     return None
 
 
@@ -70,7 +70,7 @@ class Transactions:
         self,
         connection: sqlite3.Connection,
         is_in_place: Callable[[], bool],
-        on_commit: Callable[[int], object] = _ignore,
+        on_commit: Callable[[int], object] = ignore,
     ) -> None:
         self._connection = connection
         self._is_in_place = is_in_place

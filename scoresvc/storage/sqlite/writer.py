@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.transactions import Batch, Change, Transactions, log
+from scoresvc.storage.sqlite.transactions import Batch, Change, Transactions, ignore, log
 from scoresvc.storage.write import Write, WriterState
 
 R = TypeVar("R")
@@ -47,10 +47,6 @@ def end_process() -> None:
         os._exit(1)
 
 
-def _ignore(count: int) -> None:
-    return None
-
-
 class Writer:
     """Commits with `transactions` in a thread. `on_broken` is called there when it has stopped by itself.
 
@@ -61,7 +57,7 @@ class Writer:
         self,
         transactions: Transactions,
         on_broken: Callable[[], None] = end_process,
-        note_waiting: Callable[[int], None] = _ignore,
+        note_waiting: Callable[[int], None] = ignore,
     ) -> None:
         self._transactions = transactions
         self._note_waiting = note_waiting
