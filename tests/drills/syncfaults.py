@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tests.running import DidNotStart, Posts, Server, assert_nothing_lost
 
-POSTS = 60  # acknowledged ones after which a server that goes on is stopped
+POSTS = 150  # acknowledged ones after which a server that goes on is stopped
 
 
 class SyncOutcome(NamedTuple):
