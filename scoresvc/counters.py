@@ -2,7 +2,7 @@
 
 Theory of operation: the file at `path` is a table in memory that all processes of a database share. A process takes a
 row of it with a lock (`fcntl`), which the system gives up when the process dies, and writes to that row alone: so no
-process waits for another. Whoever is asked adds up all rows. What has been counted stays when a process ends, for a
+process waits for another. The one that is asked adds up all rows. What was counted stays when a process ends, for a
 total never falls; a gauge counts while the row's process lives. Threads share a row: `lock` is held while one changes
 it. A file of another layout, by another version, is replaced.
 """
