@@ -51,18 +51,22 @@ def run_serve(settings: Config, options: argparse.Namespace) -> int:
     http = listen(settings.server.host, settings.server.port)
     tcp = listen(settings.tcp.host, settings.tcp.port) if settings.tcp.enabled else []
     announce = partial(_announce, settings, http, tcp)
+    is_alone = settings.server.processes == 1
 
     def serve_one(number: int, stream: MessageStream | None) -> None:
         start_logging(settings.log, f"{number}" if number > 1 else "")
         run_until_signal(
-            partial(start_service, settings, Listeners(http, tcp), stream), _nothing if stream else announce
+            partial(start_service, settings, Listeners(http, tcp), stream), announce if is_alone else _nothing
         )
         stop_logging()
 
-    if settings.server.processes == 1:
+    if is_alone:
         serve_one(1, None)
         return 0
-    return 0 if serve_in_processes(settings.server.processes, partial(_write, settings), serve_one, announce) else 1
+    run_writer = partial(_write, settings) if storage.has_one_writer(settings) else None
+    if not run_writer:
+        storage.migrate_database(settings)
+    return 0 if serve_in_processes(settings.server.processes, run_writer, serve_one, announce) else 1
 
 
 def _write(settings: Config, streams: list[MessageStream], announce: Callable[[], None]) -> int:
@@ -81,8 +85,8 @@ def _announce(settings: Config, http: Sequence[socket.socket], tcp: Sequence[soc
     addresses = [f"http://{address_of(each)}" for each in http] + [f"tcp://{address_of(each)}" for each in tcp]
     processes = settings.server.processes
     print(
-        f"scoresvc {version('scoresvc')} serves {' and '.join(addresses)} from {settings.database.path.absolute()},"
-        f" {storage.ENGINE}, {processes} process{'es' if processes > 1 else ''}",
+        f"scoresvc {version('scoresvc')} serves {' and '.join(addresses)} from {storage.describe(settings)},"
+        f" {storage.engine_name(settings)}, {processes} process{'es' if processes > 1 else ''}",
         file=sys.stderr,
         flush=True,
     )
@@ -91,7 +95,7 @@ def _announce(settings: Config, http: Sequence[socket.socket], tcp: Sequence[soc
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     """Brings the database up to date."""
     applied = storage.migrate_database(settings)
-    print(f"{settings.database.path}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
+    print(f"{storage.describe(settings)}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
     return 0
 
 
@@ -103,7 +107,7 @@ def run_check(settings: Config, options: argparse.Namespace) -> int:
         print("rebuilt the ranks and the indexes")
         faults = _print_faults(settings)
     if not faults:
-        print(f"no problems found in {settings.database.path}")
+        print(f"no problems found in {storage.describe(settings)}")
     return 1 if faults else 0
 
 
@@ -204,6 +208,8 @@ def _add_flags(parser: argparse.ArgumentParser, section: str, name: str, *flags:
 def _settings(options: argparse.Namespace) -> Config:
     """The settings of the file, with what the command line says instead."""
     given = {tuple(name.split(".")): text for name, text in vars(options).items() if "." in name and text is not None}
+    if ("database", "path") in given:
+        given["database", "url"] = ""
     if ("tcp", "port") in given:
         given["tcp", "enabled"] = "yes"
     return config.apply(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 from scoresvc.errors import StartError
 from scoresvc.limits import CONNECTIONS_MAX
-from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, Whole, YesNo
+from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, PostgresUrl, Whole, YesNo
 
 
 class Option(NamedTuple):
@@ -28,7 +29,8 @@ class Option(NamedTuple):
 
 
 def _option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
-    return field(default=default, metadata={"option": Option(kind, meaning, flags)})
+    is_secret = isinstance(kind, PostgresUrl)
+    return field(default=default, repr=not is_secret, metadata={"option": Option(kind, meaning, flags)})
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,23 @@ class DatabaseOptions:
         OneOf(("full", "process")),
         "What an acknowledged score survives. full: a power cut. process: the death of the process only; faster on slow"
         " disks, but a power cut loses the last seconds.",
+    )
+    url: str = _option(
+        "",
+        PostgresUrl(),
+        "The PostgreSQL database, instead of path, for any number of machines. Several hosts with commas between them:"
+        " the one that takes writes is found. Without a password here, that of PGPASSWORD or ~/.pgpass is taken.",
+    )
+    connections: int = _option(
+        12,
+        Whole(4, 1000),
+        "Connections of each process with PostgreSQL, at most; the server's max_connections is for all.",
+    )
+    prepare: bool = _option(
+        True,
+        YesNo(),
+        "Whether PostgreSQL prepares the statements, which makes them faster. no: a pooler in transaction mode, such as"
+        " PgBouncer, stands between.",
     )
 
 
@@ -209,8 +228,8 @@ def _wrong(setting: Setting, complaint: str) -> StartError:
 
 
 def _line(text: str) -> str:
-    """A value as one visible line."""
-    return text if text.isprintable() else repr(text)
+    """A value as one visible line, without the user and the password of an address."""
+    return re.sub("//.*@", "//...@", text if text.isprintable() else repr(text))
 
 
 def _parse(path: Path) -> list[Setting]:
@@ -218,7 +237,7 @@ def _parse(path: Path) -> list[Setting]:
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        reason = " ".join(str(error).split())
+        reason = _line(" ".join(str(error).split()))
         raise StartError(f"{path}: cannot be read as a configuration: {reason}") from None
     for section in parser.sections():
         if section not in SECTIONS:

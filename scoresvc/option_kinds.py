@@ -75,6 +75,21 @@ class Host:
         return "A host name or an address"
 
 
+class PostgresUrl:
+    """An address as libpq takes it; only its password is nobody's business."""
+
+    def read(self, text: str) -> str:
+        if text and not re.fullmatch(r"postgres(ql)?://[^@\s]*(@[^@\s]*)?", text):
+            raise ValueError(
+                "must be postgresql://user:password@host:port/database, with %40, %3A and %2F for @, : and / in the"
+                " password, or nothing"
+            )
+        return text
+
+    def describe(self) -> str:
+        return "An address such as postgresql://user:password@host:port/database, or nothing"
+
+
 class File:
     def read(self, text: str) -> Path:
         if "\0" in text or not Path(text).name:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from scoresvc.errors import Refusal
 from scoresvc.http import errors as http_errors
 from scoresvc.http.wsgi import Application
 from scoresvc.storage import Store, open_store
+from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.sqlite.library import sqlite3
+from tests import postgres
+from tests.postgres import Cluster
 
 
 def refusals() -> list[type[Refusal]]:
@@ -49,9 +53,59 @@ def database_path(tmp_path: Path) -> Path:
     return tmp_path / "scores.sqlite3"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", action="store_true", help="run what is about the storage on PostgreSQL, too")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of what is stored runs on both engines, unless it looks into the file of one."""
+    if "engine" in metafunc.fixturenames:
+        engines = ["sqlite", "postgres"] if metafunc.config.getoption("postgres") else ["sqlite"]
+        is_about_sqlite = (
+            metafunc.definition.get_closest_marker("sqlite")
+            or "database_path" in inspect.signature(metafunc.function).parameters
+        )
+        metafunc.parametrize("engine", ["sqlite"] if is_about_sqlite else engines)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A server of PostgreSQL."""
+    if reason := postgres.why_missing():
+        pytest.skip(reason)
+    cluster = Cluster(tmp_path_factory.mktemp("postgres") / "data")
+    cluster.make()
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+NewDatabase = Callable[[], AbstractContextManager[config.DatabaseOptions]]
+
+
 @pytest.fixture
-def settings(database_path: Path) -> Config:
-    return Config(database=config.DatabaseOptions(path=database_path))
+def new_database(engine: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> NewDatabase:
+    """Makes an empty database for a `with` block, as often as it is called."""
+
+    @contextmanager
+    def make() -> Iterator[config.DatabaseOptions]:
+        path = tmp_path_factory.mktemp("database") / "scores.sqlite3"
+        if engine == "sqlite":
+            yield config.DatabaseOptions(path=path)
+            return
+        with request.getfixturevalue("cluster").emptied_database() as url:
+            yield config.DatabaseOptions(path=path, url=url)
+
+    return make
+
+
+@pytest.fixture
+def settings(engine: str, database_path: Path, request: pytest.FixtureRequest) -> Iterator[Config]:
+    if engine == "sqlite":
+        yield Config(database=config.DatabaseOptions(path=database_path))
+        return
+    with request.getfixturevalue("cluster").emptied_database() as url:
+        yield Config(database=config.DatabaseOptions(path=database_path, url=url))
 
 
 @pytest.fixture
@@ -80,11 +134,24 @@ Query = Callable[[str], list[Any]]
 
 
 @pytest.fixture
-def query(database_path: Path, store: Store) -> Query:
+def query(settings: Config, store: Store) -> Query:
     """Looks into the database beside the service."""
 
     def run(sql: str) -> list[Any]:
-        with closing(sqlite3.connect(database_path)) as connection:
+        with closing(connect_beside(settings)) as connection:
             return connection.execute(sql).fetchall()
 
     return run
+
+
+def high_scores(store: Store, level_id: int) -> str:
+    """The high-score list of a level, whether it is there at once or comes from a server."""
+    found = store.boards.high_scores(level_id)
+    return found if isinstance(found, str) else found.result()
+
+
+def connect_beside(settings: Config) -> Any:
+    """Returns a connection of the engine's own library, which commits at each statement."""
+    if settings.database.url:
+        return psycopg.connect(settings.database.url, autocommit=True)
+    return sqlite3.connect(settings.database.path, isolation_level=None)

@@ -143,3 +143,29 @@ def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_command_line_is_read_by_the_same_rules() -> None:
     with pytest.raises(StartError, match=r"command line: \[server\] port = x: must be a whole number"):
         config.apply(Config(), [Setting("command line", "server", "port", "x")])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[database]\nurl = postgresql://me:pass word@host/scores",
+        "[database]\nurl = postgresql://me:s3cret@@host/scores",
+        "[database]\nurl = mysql://me:s3cret@host/scores",
+        "[database]\nurl = postgresql://me:s3cret@host/scores\n more",
+        "[databse]\nurl = postgresql://me:s3cret@host/scores",
+        "[database]\npostgresql://me:s3cret@host/scores",
+    ],
+)
+def test_the_password_of_a_database_is_in_no_refusal(load, text: str) -> None:
+    with pytest.raises(StartError) as refused:
+        load(text)
+
+    assert "s3cret" not in str(refused.value)
+    assert "pass word" not in str(refused.value)
+
+
+def test_the_address_of_a_database_is_not_in_the_printed_settings(load) -> None:
+    settings = load("[database]\nurl = postgresql://me:s3cret@one:5432,two:5432/scores?sslmode=require")
+
+    assert settings.database.url.endswith("one:5432,two:5432/scores?sslmode=require")
+    assert "s3cret" not in repr(settings)

@@ -6,6 +6,7 @@ from scoresvc.errors import NoScore
 from scoresvc.limits import COUNT_DEFAULT
 from scoresvc.scores import Board, Standing, UserScores
 from scoresvc.storage import Store
+from scoresvc.storage.write import Write
 
 
 def high_scores(store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None) -> Board:
@@ -16,7 +17,7 @@ def high_scores(store: Store, level_id: int, limit: int, after: str | None, user
 
 def high_scores_as_text(
     store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None
-) -> Board | str:
+) -> Board | str | Write[str]:
     """As `high_scores`; the list that games read most comes as text, without ranks."""
     if (limit, after, users) == (COUNT_DEFAULT, None, None):
         return store.boards.high_scores(level_id)

@@ -21,7 +21,7 @@ from scoresvc.api.router import Form, Route, find_route, methods_of
 from scoresvc.config import Config
 from scoresvc.errors import InternalError, Refusal
 from scoresvc.log import log_access
-from scoresvc.storage import Store
+from scoresvc.storage import Store, WouldBlock
 from scoresvc.storage.write import Write
 
 CALL_LOGGED_MAX = 100  # characters
@@ -107,22 +107,32 @@ class Exchange:
 
     def answer(self) -> Response | Pending:
         """Never raises."""
+        return self._answer(self._context.store)
+
+    def answer_in_loop(self) -> Response | Pending:
+        """As `answer`, but raises WouldBlock where that has to wait for a server."""
+        store = self._context.store
+        return self._answer(store.for_loop or store if store else None)
+
+    def _answer(self, store: Store | None) -> Response | Pending:
         try:
             if self._route is None:
                 return self._describe_path()
-            value = self._call(self._route)
+            value = self._call(self._route, store)
             return PendingResponse(value, self) if isinstance(value, Write) else self.succeed(value)
+        except WouldBlock:
+            raise
         except Exception as error:
             return self.fail(error)
 
-    def _call(self, route: Route) -> object:
+    def _call(self, route: Route, store: Store | None) -> object:
         """Returns what the handler returns. Raises a Refusal."""
         request = self._request
         if route.option:
             route.check_option(self._context.config)
         self._form = form = route.choose_form(request.query, self._prefers_json)
         read = route.defaults if route.defaults is not None and not request.query else route.read_arguments(request)
-        return form.handler(self._context.store, **self._arguments, **read)
+        return form.handler(store, **self._arguments, **read)
 
     def succeed(self, value: object) -> Response:
         route, form = self._route, self._form

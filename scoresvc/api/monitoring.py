@@ -9,7 +9,7 @@ from importlib.metadata import version
 from scoresvc.api.metrics_text import write_metrics
 from scoresvc.errors import NotReady
 from scoresvc.scores import ServiceStatus
-from scoresvc.storage import ENGINE, Store
+from scoresvc.storage import Store
 
 _STARTED = time.monotonic()
 
@@ -34,7 +34,7 @@ def _describe(store: Store, status: str) -> ServiceStatus:
         status,
         _own_version(),
         store.schema,
-        ENGINE,
+        store.engine,
         uptime=int(time.monotonic() - _STARTED),
         oldest_write_ms=int(store.oldest_write() * 1000),
         last_backup_at=None,

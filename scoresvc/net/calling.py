@@ -6,8 +6,9 @@ any thread: it appends to a deque, and only the first one wakes the loop, by one
 takes all that has gathered: one wake-up for a batch of 256 posts, and no task or future for any of them. The flag is
 cleared before the deque is emptied: the other way round, one that comes between the two would wait for ever.
 
-A call whose work depends on the size of the request would hold up all connections, so it runs in one of a few
-threads; CALLS_QUEUED_MAX bounds those that wait for one. Nothing here raises into the writer's thread.
+A call whose work depends on the size of the request, or that has to wait for a server, would hold up all connections,
+so it runs in one of a few threads; CALLS_QUEUED_MAX bounds those that wait for one. Nothing here raises into the
+writer's thread.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Protocol
 from scoresvc.api.dispatch import Api, Exchange
 from scoresvc.api.request import Pending, Request, Response
 from scoresvc.errors import Unavailable
+from scoresvc.storage import WouldBlock
 
 CALLS_QUEUED_MAX = 1024  # in the threads or waiting for one
 
@@ -45,7 +47,12 @@ class Caller:
     def call(self, request: Request) -> Response | Pending:
         """Never raises."""
         exchange = self._api.begin(request)
-        return self._call_in_thread(exchange) if exchange.runs_in_thread else exchange.answer()
+        if exchange.runs_in_thread:
+            return self._call_in_thread(exchange)
+        try:
+            return exchange.answer_in_loop()
+        except WouldBlock:
+            return self._call_in_thread(exchange)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,7 @@
 """Several processes that serve, and the one that writes for them.
 
-Theory of operation: the parent forks the writer and waits until the database is open; then it forks the processes
+Theory of operation: where the engine lets one process write (the other lets all, and what follows on the writer does
+not matter), the parent forks the writer and waits until the database is open; then it forks the processes
 that serve, each connected with the writer by a pair of sockets, and closes its own copies. From then on it only
 waits. At SIGTERM it tells those that serve; they finish the requests in flight, end, and their sockets with them; the
 writer ends when all of these are closed, so nothing that was begun is cut off. When any process ends by itself, all
@@ -29,19 +30,22 @@ ALL_SIGNALS = (*STOP_SIGNALS, signal.SIGHUP)
 
 Pair = tuple[socket.socket, socket.socket]
 RunWriter = Callable[[list[MessageStream], Callable[[], None]], int]
-ServeOne = Callable[[int, MessageStream], None]
+ServeOne = Callable[[int, MessageStream | None], None]
 
 
-def serve_in_processes(count: int, run_writer: RunWriter, serve_one: ServeOne, announce: Callable[[], None]) -> bool:
+def serve_in_processes(
+    count: int, run_writer: RunWriter | None, serve_one: ServeOne, announce: Callable[[], None]
+) -> bool:
     """Runs the writer and `serve_one(number, stream)`, number from 1, in `count` processes until SIGTERM or SIGINT.
 
-    `run_writer(streams, announce)` returns its exit status. `announce` is called when all run. Returns whether all
-    ended as they should.
+    `run_writer(streams, announce)` returns its exit status; where it is None, each process writes by itself and has no
+    stream. `announce` is called when all run. Returns whether all ended as they should.
     """
-    pairs = [make_pair() for _ in range(count)]
+    pairs = [make_pair() for _ in range(count)] if run_writer else []
     children = Children()
-    children.fork_writer(partial(_write, pairs, run_writer, children.is_ready))
-    if children.wait_until_ready():
+    if run_writer:
+        children.fork_writer(partial(_write, pairs, run_writer, children.is_ready))
+    if not run_writer or children.wait_until_ready():
         for number in range(1, count + 1):
             children.fork(partial(_serve, pairs, serve_one, number))
         announce()
@@ -55,9 +59,9 @@ def _write(pairs: list[Pair], run_writer: RunWriter, is_ready: Callable[[], None
 
 
 def _serve(pairs: list[Pair], serve_one: ServeOne, number: int) -> int:
-    ours = pairs[number - 1][0]
+    ours = pairs[number - 1][0] if pairs else None
     _close_all(end for pair in pairs for end in pair if end is not ours)
-    serve_one(number, MessageStream(ours))
+    serve_one(number, MessageStream(ours) if ours else None)
     return 0
 
 

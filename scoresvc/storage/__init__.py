@@ -2,197 +2,88 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from functools import partial
-from typing import NamedTuple
+from typing import Protocol
 
 from scoresvc.config import Config
-from scoresvc.counters import Counters
-from scoresvc.errors import StartError, Unavailable
-from scoresvc.storage.sqlite import check, migrate
-from scoresvc.storage.sqlite.boards import Boards
-from scoresvc.storage.sqlite.connections import Readers, WritingConnection
-from scoresvc.storage.sqlite.library import SQLITE_VERSION
-from scoresvc.storage.sqlite.lists import Lists
+from scoresvc.storage.postgres import store as postgres_store
+from scoresvc.storage.sqlite import store as sqlite_store
 from scoresvc.storage.sqlite.messages import MessageStream, make_pair
-from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
-from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
-from scoresvc.storage.sqlite.sessions import SessionChanges, SessionPurger, Sessions
-from scoresvc.storage.sqlite.sizes import SizeReader, Sizes
-from scoresvc.storage.sqlite.transactions import Transactions
-from scoresvc.storage.sqlite.versions import LevelVersions
-from scoresvc.storage.sqlite.writer import Writer
-from scoresvc.storage.sqlite.writer_process import WriterProcess
+from scoresvc.storage.sqlite.store import open_remote_store, run_writer
+from scoresvc.storage.store import COUNTERS, Store, WouldBlock
 
-__all__ = ["COUNTERS", "ENGINE", "MessageStream", "Store", "make_pair", "open_remote_store", "open_store", "run_writer"]
-
-COUNTERS = ("commits", "commit_writes", "waiting_writes")
-WRITE_WAIT_MAX = 5.0  # seconds; then the service is not ready
-
-ENGINE = f"SQLite {SQLITE_VERSION}"
-
-
-class Store(NamedTuple):
-    """All that is stored. The numbers that come in are valid, 0 to 2147483647."""
-
-    sessions: Sessions
-    scores: Scores
-    boards: Boards
-    schema: int  # the version of the database's tables
-    counters: Counters  # of COUNTERS at least
-    measure: Callable[[], Sizes]  # raises Unavailable
-    find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
-    oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
-    close: Callable[[], None]  # commits what waits and closes the database
+__all__ = [
+    "COUNTERS",
+    "MessageStream",
+    "Store",
+    "WouldBlock",
+    "describe",
+    "engine_name",
+    "find_faults",
+    "has_one_writer",
+    "make_pair",
+    "migrate_database",
+    "open_remote_store",
+    "open_store",
+    "repair",
+    "run_writer",
+]
 
 
-class Parts(NamedTuple):
-    """What a process needs of a database besides its writer."""
+class Engine(Protocol):
+    """A module that keeps what is stored."""
 
-    readers: Readers
-    versions: LevelVersions
-    lists: Lists
-    counters: Counters
-    score_changes: ScoreChanges
-    session_changes: SessionChanges
+    ENGINE: str
 
-    def count_commit(self, writes: int) -> None:
-        self.counters.add(self.counters.place_of("commits"), 1)
-        self.counters.add(self.counters.place_of("commit_writes"), writes)
+    def open_store(self, config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store: ...
 
-    def note_waiting(self, writes: int) -> None:
-        self.counters.slots[self.counters.place_of("waiting_writes")] = writes
+    def describe(self, config: Config) -> str: ...
 
-    def close(self) -> None:
-        self.readers.close()
-        self.versions.close()
-        self.counters.close()
+    def migrate_database(self, config: Config) -> list[str]: ...
+
+    def find_faults(self, config: Config) -> Iterator[str]: ...
+
+    def repair(self, config: Config) -> None: ...
 
 
-def open_store(config: Config, clock: Callable[[], float] = time.time, counted: Sequence[str] = COUNTERS) -> Store:
-    """Opens the database, brought up to date, with its writer in a thread.
+def _engine_of(config: Config) -> Engine:
+    return postgres_store if config.database.url else sqlite_store
 
-    `clock` returns Unix seconds; `counted` are the names of the counters, the same in all processes of a database,
-    COUNTERS among them. Raises StartError with the reason.
+
+def has_one_writer(config: Config) -> bool:
+    """Returns whether several processes need one that writes for them all: see `run_writer`, `open_remote_store`."""
+    return _engine_of(config) is sqlite_store
+
+
+def open_store(config: Config, clock: Callable[[], float] | None = None, counted: Sequence[str] = COUNTERS) -> Store:
+    """Opens the database, brought up to date, with a writer in this process.
+
+    `clock` returns Unix seconds, instead of the clock of the engine; `counted` are the names of the counters, the same
+    in all processes of a database, COUNTERS among them. Raises StartError with the reason.
     """
-    database = _open_database(config)
-    parts = _open_parts(config, clock, counted)
-    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
-    writer = Writer(transactions, note_waiting=parts.note_waiting)
-    purger = SessionPurger(writer.begin, parts.session_changes, clock)
-    purger.start()
-
-    def close() -> None:
-        purger.stop()
-        writer.stop()
-        purger.join()
-        parts.close()
-        database.close()  # last: only a writing connection leaves no write-ahead log behind
-
-    return _make_store(config, parts, writer, clock, close)
+    return _engine_of(config).open_store(config, clock, counted)
 
 
-def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
-    """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter, `open_store`."""
-    parts = _open_parts(config, time.time, counted)
-    writer = RemoteWriter(stream, loop, parts.note_waiting)
-
-    def close() -> None:
-        parts.close()
-        writer.close()  # last: the writer's process then closes the database, as the only one that has it open
-
-    return _make_store(config, parts, writer, time.time, close)
+def describe(config: Config) -> str:
+    """Returns which database it is, on one line, without a password."""
+    return _engine_of(config).describe(config)
 
 
-def run_writer(
-    config: Config, streams: Sequence[MessageStream], announce: Callable[[], None], counted: Sequence[str]
-) -> int:
-    """Is the writer of the processes at the other ends of `streams`, until they have closed them.
-
-    `announce` is called when the database is open and brought up to date. Returns the exit status of the
-    process. Raises StartError with the reason.
-    """
-    database = _open_database(config)
-    parts = _open_parts(config, time.time, counted)
-    announce()
-    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
-    status = WriterProcess(transactions, parts.score_changes, parts.session_changes, streams).run()
-    if status == 0:
-        database.close()
-    return status
-
-
-def _open_database(config: Config) -> WritingConnection:
-    database = WritingConnection(config.database.path, config.database.durability)
-    try:
-        migrate.migrate(database)
-    except BaseException:
-        database.close()
-        raise
-    database.shorten_timeout()
-    return database
-
-
-def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
-    path = config.database.path.resolve()
-    try:
-        versions = LevelVersions(path.with_name(f"{path.name}.changes"))
-        counters = Counters(counted, path.with_name(f"{path.name}.metrics"))
-    except OSError as error:
-        raise StartError(f"cannot use the database {path}: {error}") from None
-    readers = Readers(path)
-    lists = Lists(readers, versions)
-    changes = ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user)
-    return Parts(readers, versions, lists, counters, *changes)
-
-
-def _make_store(
-    config: Config,
-    parts: Parts,
-    writer: Writer | RemoteWriter,
-    clock: Callable[[], float],
-    close: Callable[[], None],
-) -> Store:
-    return Store(
-        Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, clock),
-        Scores(writer.begin, parts.score_changes),
-        Boards(parts.readers, parts.versions, parts.lists),
-        migrate.newest_version(),
-        parts.counters,
-        SizeReader(config.database.path.resolve(), parts.readers, clock).measure,
-        partial(_find_fault, parts.readers, writer),
-        lambda: writer.state().oldest_write,
-        close,
-    )
-
-
-def _find_fault(readers: Readers, writer: Writer | RemoteWriter) -> str:
-    waited, fault = writer.state()
-    if fault:
-        return fault
-    if waited > WRITE_WAIT_MAX:
-        return f"a write has been waiting for {waited:.0f} s"
-    try:
-        readers.read("PRAGMA user_version", {})
-    except Unavailable:
-        return "the database cannot be read"
-    return ""
+def engine_name(config: Config) -> str:
+    """Returns the engine, with its version where that is known without asking a server."""
+    return _engine_of(config).ENGINE
 
 
 def migrate_database(config: Config) -> list[str]:
     """Brings the database up to date; returns the names of the migrations that were applied. Raises StartError."""
-    with closing(WritingConnection(config.database.path)) as database:
-        return migrate.migrate(database)
+    return _engine_of(config).migrate_database(config)
 
 
 def find_faults(config: Config) -> Iterator[str]:
     """Yields a line for each fault of the database, which it only reads. Raises StartError where there is none."""
-    return check.find_faults(config.database.path)
+    return _engine_of(config).find_faults(config)
 
 
 def repair(config: Config) -> None:
     """Rebuilds ranks and indexes from the scores, in one transaction. Raises StartError."""
-    with closing(WritingConnection(config.database.path)) as database:
-        check.repair(database)
+    _engine_of(config).repair(config)

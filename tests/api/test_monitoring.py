@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -24,12 +25,13 @@ def test_a_service_that_works_is_healthy_and_ready(app: TestApp) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/health", "ok"), ("/ready", "ready")])
-def test_in_json_it_says_what_runs(app: TestApp, path: str, status: str) -> None:
+def test_in_json_it_says_what_runs(app: TestApp, engine: str, path: str, status: str) -> None:
     found = app.get(path, headers=JSON).json
 
     assert list(found) == ["status", "version", "schema", "engine", "uptime", "oldest_write_ms", "last_backup_at"]
-    assert (found["status"], found["schema"], found["oldest_write_ms"], found["last_backup_at"]) == (status, 3, 0, None)
-    assert found["engine"].startswith("SQLite 3.")
+    assert (found["status"], found["oldest_write_ms"], found["last_backup_at"]) == (status, 0, None)
+    assert found["schema"] == {"sqlite": 3, "postgres": 1}[engine]
+    assert re.match({"sqlite": r"SQLite 3\.", "postgres": r"PostgreSQL \d"}[engine], found["engine"])
     assert isinstance(found["uptime"], int)
 
 

@@ -29,8 +29,8 @@ SIZE_INTERVAL = 0.01  # seconds between two looks at the size of the log
 SERVE_WITH_PURGES_EVERY = """
 import sys
 from scoresvc import cli
-from scoresvc.storage.sqlite import sessions
-sessions.PURGE_INTERVAL = {}
+from scoresvc.storage import purging
+purging.PURGE_INTERVAL = {}
 sys.exit(cli.main())
 """
 

@@ -80,5 +80,7 @@ class DecidedExchange:
     def answer(self) -> Response | Pending:
         return self._api.answer(self._request)
 
+    answer_in_loop = answer
+
     def fail(self, error: Refusal) -> Response:
         return self._api.refuse_unread(error, "")

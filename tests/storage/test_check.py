@@ -10,6 +10,8 @@ from scoresvc.cli import main
 from scoresvc.storage import Store
 from scoresvc.storage.sqlite.library import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 Damage = Callable[[str], None]
 
 

@@ -17,6 +17,8 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Lists
 from scoresvc.storage.sqlite.versions import LevelVersions
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def reads(store: Store) -> Iterator[list[str]]:

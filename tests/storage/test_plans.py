@@ -14,6 +14,8 @@ from scoresvc.storage import Store, open_store
 from scoresvc.storage.sqlite import connections
 from scoresvc.storage.sqlite.library import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 QUESTIONS: dict[str, Callable[[Store, str], object]] = {
     "the high-score list": lambda store, key: store.boards.high_scores(2),
     "the first page": lambda store, key: store.boards.page(2, 15, None),

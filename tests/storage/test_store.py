@@ -3,18 +3,18 @@ from __future__ import annotations
 import random
 import string
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from scoresvc import config
 from scoresvc.config import Config
 from scoresvc.storage import Store, open_store
-from scoresvc.storage.sqlite.sessions import PURGE_SLICE, SessionChanges, SessionPurger
-from tests.conftest import Clock, Query
+from scoresvc.storage.purging import PURGE_SLICE, SessionPurger
+from tests.conftest import Clock, NewDatabase, Query, high_scores
 
 
 def test_a_key_is_letters_and_digits_and_never_stored(store: Store, database_path: Path) -> None:
@@ -35,8 +35,8 @@ def test_a_session_is_found_by_its_key_until_it_expires(store: Store, clock: Clo
     assert store.sessions.user_of(key) is None
 
 
-def test_with_one_session_per_user_a_login_ends_the_earlier_ones(database_path: Path) -> None:
-    settings = Config(database=config.DatabaseOptions(database_path), sessions=config.SessionOptions(one_per_user=True))
+def test_with_one_session_per_user_a_login_ends_the_earlier_ones(settings: Config) -> None:
+    settings = replace(settings, sessions=config.SessionOptions(one_per_user=True))
     with closing(open_store(settings)) as store:
         old, other, new = (store.sessions.log_in(user).result().key for user in (7, 8, 7))
 
@@ -50,7 +50,7 @@ def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Cl
     key = store.sessions.log_in(7).result().key
     clock.now += 300
 
-    SessionPurger(store.sessions._begin, SessionChanges(one_per_user=False), clock).purge()
+    SessionPurger(store.sessions.delete_expired).purge()
 
     assert query("SELECT user_id FROM sessions") == [(7,)]
     assert store.sessions.user_of(key) == 7
@@ -63,43 +63,41 @@ def test_sessions_and_scores_are_there_after_a_restart(store: Store, settings: C
 
     with closing(open_store(settings, clock)) as restarted:
         assert restarted.sessions.user_of(key) == 7
-        assert restarted.boards.high_scores(2) == "7=1500"
+        assert high_scores(restarted, 2) == "7=1500"
 
 
 def test_a_score_that_is_sent_twice_shows_as_soon_as_either_is_acknowledged(store: Store) -> None:
-    assert store.boards.high_scores(2) == ""
+    assert high_scores(store, 2) == ""
 
     store.scores.post(2, 7, 1500)
     store.scores.post(2, 7, 1500).result()
 
-    assert store.boards.high_scores(2) == "7=1500"
+    assert high_scores(store, 2) == "7=1500"
 
 
 posts = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(0, 12)), max_size=120)
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(posts=posts, seed=st.integers(0, 1000))
-def test_the_list_equals_a_sorted_dict(
-    tmp_path_factory: pytest.TempPathFactory, posts: list[tuple[int, int, int]], seed: int
-) -> None:
+def test_the_list_equals_a_sorted_dict(new_database: NewDatabase, posts: list[tuple[int, int, int]], seed: int) -> None:
     """Whatever is posted, with a clock that jumps about and a restart in the middle."""
-    path = tmp_path_factory.mktemp("model") / "scores.sqlite3"
     chance = random.Random(seed)
     restart_at = chance.randrange(120)
     best: dict[tuple[int, int], tuple[int, int]] = {}
 
-    settings = Config(database=config.DatabaseOptions(path))
-    store = open_store(settings, clock=lambda: chance.uniform(0, 10))
-    for turn, (level, user, score) in enumerate(posts):
-        if turn == restart_at:
-            store.close()
-            store = open_store(settings, clock=lambda: chance.uniform(0, 10))
-        store.scores.post(level, user, score).result()
-        if score > best.get((level, user), (-1, 0))[0]:
-            best[level, user] = (score, turn)
+    with new_database() as database:
+        settings = Config(database=database)
+        store = open_store(settings, clock=lambda: chance.uniform(0, 10))
+        for turn, (level, user, score) in enumerate(posts):
+            if turn == restart_at:
+                store.close()
+                store = open_store(settings, clock=lambda: chance.uniform(0, 10))
+            store.scores.post(level, user, score).result()
+            if score > best.get((level, user), (-1, 0))[0]:
+                best[level, user] = (score, turn)
 
-    for level in range(3):
-        ranked = sorted((-score, turn, user) for (of, user), (score, turn) in best.items() if of == level)
-        assert store.boards.high_scores(level) == ",".join(f"{user}={-minus}" for minus, _, user in ranked[:15])
-    store.close()
+        for level in range(3):
+            ranked = sorted((-score, turn, user) for (of, user), (score, turn) in best.items() if of == level)
+            assert high_scores(store, level) == ",".join(f"{user}={-minus}" for minus, _, user in ranked[:15])
+        store.close()

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 from scoresvc.errors import StartError
+from scoresvc.storage.migrations import Migration, read_folder
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
-
-
-class Migration(NamedTuple):
-    version: int  # from 1
-    name: str
-    sql: str
 
 
 def migrate(database: WritingConnection) -> list[str]:
@@ -39,14 +32,8 @@ def migrate(database: WritingConnection) -> list[str]:
 
 
 def read_migrations() -> list[Migration]:
-    """Returns all migrations by version: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parents[2]
-    folders = (package / "migrations" / "sqlite", package.parent / "migrations" / "sqlite")
-    folder = next(path for path in folders if path.is_dir())
-    return [
-        Migration(int(path.name[:4]), path.stem, path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    ]
+    """Returns all migrations by version."""
+    return read_folder("sqlite")
 
 
 def newest_version() -> int:

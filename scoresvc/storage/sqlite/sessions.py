@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import secrets
-import threading
 from collections.abc import Callable
 
-from scoresvc.errors import Unavailable
 from scoresvc.scores import Session, Timestamp
 from scoresvc.storage.cache import Cache
+from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.transactions import Begin, Change, log
+from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.write import Write
 
-KEY_BYTES = 20  # 160 random bits: 32 letters and digits in base 32
-PURGE_INTERVAL = 10.0  # seconds
-PURGE_SLICE = 200  # sessions in one transaction
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
 
@@ -45,6 +38,7 @@ class Sessions:
         self._readers = readers
         self._begin = begin
         self._log_in = changes.log_in
+        self._purge = changes.purge
         self._lifetime = lifetime
         self._clock = clock
         # With one session per user another process may end any of them at any time.
@@ -53,10 +47,10 @@ class Sessions:
 
     def log_in(self, user_id: int) -> Write[Session]:
         """Begins a session, which is stored when the write is done."""
-        key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
+        key = make_key()
         expires_at = self._clock() + self._lifetime
         session = Session(user_id, key, Timestamp(expires_at * 1_000_000))
-        return self._begin(self._log_in, (_hash(key), user_id, expires_at), lambda stored: session)
+        return self._begin(self._log_in, (hash_key(key), user_id, expires_at), lambda stored: session)
 
     def user_of(self, key: str) -> int | None:
         """Returns whose session `key` is, None where it is unknown or has expired."""
@@ -66,6 +60,10 @@ class Sessions:
         user_id, expires_at = session
         return user_id if expires_at > self._clock() else None
 
+    def delete_expired(self, count: int) -> int:
+        """Deletes `count` sessions at most; returns how many."""
+        return self._begin(self._purge, (self._clock(), count), int).result()
+
     def _read(self, key: str) -> tuple[int, float] | None:
         """Returns the user, and when the session expires, in Unix seconds."""
         rows: list[tuple[int, float]] = self._readers.read(
@@ -74,7 +72,7 @@ class Sessions:
               FROM sessions
              WHERE key_hash = :key_hash
             """,
-            {"key_hash": _hash(key)},
+            {"key_hash": hash_key(key)},
         )
         return rows[0] if rows else None
 
@@ -124,45 +122,3 @@ class SessionChanges:
             ).rowcount
             for now, count in slices
         ]
-
-
-class SessionPurger:
-    """Deletes expired sessions periodically, a slice at a time so that others may write in between."""
-
-    def __init__(self, begin: Begin, changes: SessionChanges, clock: Callable[[], float]) -> None:
-        self._begin = begin
-        self._change = changes.purge
-        self._clock = clock
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scoresvc-purger", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def purge(self) -> None:
-        """Deletes all that have expired by now. Raises Unavailable."""
-        now = self._clock()
-        while not self._closing.is_set() and self._delete_slice(now) == PURGE_SLICE:
-            pass
-
-    def _delete_slice(self, now: float) -> int:
-        return self._begin(self._change, (now, PURGE_SLICE), int).result()
-
-    def _run(self) -> None:
-        while not self._closing.wait(PURGE_INTERVAL):
-            try:
-                self.purge()
-            except Unavailable:
-                log.warning("expired sessions are kept until the database can be written")
-
-    def stop(self) -> None:
-        """Lets the thread end after the slice that it is at."""
-        self._closing.set()
-
-    def join(self) -> None:
-        """Waits for the thread; to be called once nothing can be written any more."""
-        self._thread.join()
-
-
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.sqlite.connections import Readers
+from scoresvc.storage.store import Sizes
 
 AGE_MAX = 30.0  # seconds; to count the players of ten million scores takes half a second
-
-
-class Sizes(NamedTuple):
-    sessions: int  # that are valid
-    players: int  # users with a score
-    database_bytes: int  # with the write-ahead log
 
 
 class SizeReader:

@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from scoresvc.errors import Unavailable
+from scoresvc.storage.purging import PURGE_INTERVAL, PURGE_SLICE
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.messages import MessageStream, WriteReply
 from scoresvc.storage.sqlite.scores import ScoreChanges
-from scoresvc.storage.sqlite.sessions import PURGE_INTERVAL, PURGE_SLICE, SessionChanges
+from scoresvc.storage.sqlite.sessions import SessionChanges
 from scoresvc.storage.sqlite.transactions import Change, Transactions, log
 from scoresvc.storage.sqlite.writer import refuse_late
 from scoresvc.storage.write import Write

@@ -1,0 +1,58 @@
+"""Applies `migrations/postgres/NNNN_name.sql`, each once, in order."""
+
+from __future__ import annotations
+
+from scoresvc.errors import StartError
+from scoresvc.storage.migrations import Migration, read_folder
+from scoresvc.storage.postgres.connections import Connection, describe_error
+from scoresvc.storage.postgres.library import psycopg
+
+LOCK_NUMBER = 7201  # of the advisory lock that nodes which migrate at once wait for
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Brings the database up to date in one transaction; returns the names of what was applied.
+
+    Nodes of the version before go on meanwhile, until a statement of theirs needs what is gone. Raises StartError
+    where the database is newer than this code, of another program, or cannot be written.
+    """
+    migrations = read_migrations()
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_NUMBER,))
+            version = read_version(connection)
+            if version > migrations[-1].version:
+                raise StartError(
+                    f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
+                    " install a newer scoresvc"
+                )
+            missing = [migration for migration in migrations if migration.version > version]
+            for migration in missing:
+                _apply(connection, migration)
+    except psycopg.Error as error:
+        raise StartError(f"cannot bring the database up to date: {describe_error(error)}") from None
+    return [migration.name for migration in missing]
+
+
+def read_migrations() -> list[Migration]:
+    """Returns all migrations by version."""
+    return read_folder("postgres")
+
+
+def newest_version() -> int:
+    return read_migrations()[-1].version
+
+
+def read_version(connection: Connection) -> int:
+    """Returns 0 for a database without our tables."""
+    ((exists,),) = connection.execute("SELECT to_regclass('scoresvc_schema') IS NOT NULL").fetchall()
+    if not exists:
+        return 0
+    ((version,),) = connection.execute("SELECT max(version) FROM scoresvc_schema").fetchall()
+    return int(version)
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    connection.execute(migration.sql.encode())
+    connection.execute("CREATE TABLE IF NOT EXISTS scoresvc_schema (version integer NOT NULL PRIMARY KEY)")
+    connection.execute("INSERT INTO scoresvc_schema (version) VALUES (%s)", (migration.version,))

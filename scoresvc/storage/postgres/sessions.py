@@ -1,0 +1,140 @@
+"""Sessions: who may post, until when, by the clock of the database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from scoresvc.scores import Session, Timestamp
+from scoresvc.storage.cache import Cache
+from scoresvc.storage.keys import hash_key, make_key
+from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.reading import Reader
+from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
+from scoresvc.storage.postgres.workers import Workers
+from scoresvc.storage.write import Write
+
+CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
+SESSIONS_CACHED = 20_000
+
+NewSession = tuple[bytes, int]  # the SHA-256 of the key, the user
+CachedSession = tuple[int, float]  # the user, when it expires by the clock of this process
+
+INSERT = """
+INSERT INTO sessions (key_hash, user_id, expires_at)
+SELECT key_hash, user_id,
+       coalesce(%(now)s::double precision, extract(epoch FROM statement_timestamp())) + %(lifetime)s
+  FROM unnest(%(hashes)s::bytea[], %(users)s::int[]) AS session (key_hash, user_id)
+RETURNING expires_at
+"""
+
+
+class SharedSessions:
+    """Begins sessions and finds them, see `SessionStore`.
+
+    A session lasts `lifetime` seconds; with `one_per_user` a login ends the user's earlier ones. `clock` returns Unix
+    seconds, None stands for the clock of the database: those of the nodes may differ.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        workers: Workers,
+        lifetime: int,
+        one_per_user: bool,
+        clock: Callable[[], float] | None,
+    ) -> None:
+        self._reader = reader
+        self._workers = workers
+        self._lifetime = lifetime
+        self._clock = clock
+        self._local_clock = clock or time.monotonic
+        self._log_in = PipelinedChange("log_in", self._send_replacing if one_per_user else self._send)
+        # With one session per user another node may end any of them at any time.
+        self._cache: Cache[str, CachedSession | None] = Cache(0 if one_per_user else SESSIONS_CACHED, CACHE_AGE_MAX)
+
+    def reading_with(self, reader: Reader) -> SharedSessions:
+        """Returns the same sessions, with the same cache, read by another reader."""
+        other = object.__new__(SharedSessions)
+        other.__dict__.update(self.__dict__, _reader=reader)
+        return other
+
+    def log_in(self, user_id: int) -> Write[Session]:
+        key = make_key()
+
+        def finish(expires_at: float) -> Session:
+            self._cache.put(key, 0, (user_id, self._local_clock() + self._lifetime))
+            return Session(user_id, key, Timestamp(expires_at * 1_000_000))
+
+        return self._workers.begin(self._log_in, (hash_key(key), user_id), finish)
+
+    def user_of(self, key: str) -> int | None:
+        session = self._cache.get(key, 0, self._read, key)
+        if session is None:
+            return None
+        user_id, expires_at = session
+        return user_id if expires_at > self._local_clock() else None
+
+    def _read(self, key: str) -> CachedSession | None:
+        rows = self._reader.read(
+            """
+            SELECT user_id, expires_at - coalesce(%(now)s::double precision, extract(epoch FROM statement_timestamp()))
+              FROM sessions
+             WHERE key_hash = %(key_hash)s
+            """,
+            {"key_hash": hash_key(key), "now": self._clock() if self._clock else None},
+        )
+        return (rows[0][0], self._local_clock() + float(rows[0][1])) if rows else None
+
+    def delete_expired(self, count: int) -> int:
+        return self._workers.begin(PURGE, (self._clock() if self._clock else None, count), int).result()
+
+    def _send(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float]:
+        inserted = connection.execute(
+            INSERT,
+            {
+                "hashes": [key_hash for key_hash, _ in sessions],
+                "users": [user_id for _, user_id in sessions],
+                "lifetime": self._lifetime,
+                "now": self._clock() if self._clock else None,
+            },
+        )
+        return SentChange(lambda: [float(expires_at) for (expires_at,) in inserted.fetchall()])
+
+    def _send_replacing(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float]:
+        """The lock keeps logins of one user over two nodes apart: neither would see the other's session."""
+        users = sorted({user_id for _, user_id in sessions})
+        connection.execute("SELECT pg_advisory_xact_lock(7, user_id) FROM unnest(%s::int[]) AS user_id", [users])
+        connection.execute("DELETE FROM sessions WHERE user_id = ANY(%s::int[])", [users])
+        sent = self._send(connection, sessions)
+        superseded = [key_hash for place, (key_hash, user_id) in enumerate(sessions) if _comes_again(sessions, place)]
+        connection.execute("DELETE FROM sessions WHERE key_hash = ANY(%s::bytea[])", [superseded])
+        return sent
+
+
+def _comes_again(sessions: list[NewSession], place: int) -> bool:
+    """Returns whether the user of a session has a later one in the same batch."""
+    return any(user_id == sessions[place][1] for _, user_id in sessions[place + 1 :])
+
+
+def _send_purge(connection: Connection, slices: list[tuple[float | None, int]]) -> SentChange[int]:
+    deleted = [
+        connection.execute(
+            """
+            DELETE FROM sessions
+             WHERE key_hash IN (SELECT key_hash
+                                  FROM sessions
+                                 WHERE expires_at <= coalesce(%(now)s::double precision,
+                                                              extract(epoch FROM statement_timestamp()))
+                                 ORDER BY expires_at
+                                 LIMIT %(count)s
+                                   FOR UPDATE SKIP LOCKED)
+            """,
+            {"now": now, "count": count},
+        )
+        for now, count in slices
+    ]
+    return SentChange(lambda: [each.rowcount for each in deleted])
+
+
+PURGE = PipelinedChange("purge", _send_purge)

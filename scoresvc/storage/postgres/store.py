@@ -1,0 +1,137 @@
+"""Opens what is stored in a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+from scoresvc.config import Config
+from scoresvc.counters import Counters
+from scoresvc.errors import StartError, Unavailable
+from scoresvc.storage.cursors import Cursors
+from scoresvc.storage.postgres import check, migrate
+from scoresvc.storage.postgres.boards import ListReader, SharedBoards
+from scoresvc.storage.postgres.connections import ConnectionPool, connect_alone, without_password
+from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
+from scoresvc.storage.postgres.scores import PipelinedScores
+from scoresvc.storage.postgres.sessions import SharedSessions
+from scoresvc.storage.postgres.sizes import SharedSizes
+from scoresvc.storage.postgres.transactions import PipelinedTransactions
+from scoresvc.storage.postgres.workers import Workers
+from scoresvc.storage.purging import SessionPurger
+from scoresvc.storage.store import WRITE_WAIT_MAX, Store
+
+WRITERS = 2  # threads: while one waits for the standby, the other's batch is under way
+LIST_READERS = 1  # threads
+
+ENGINE = "PostgreSQL"
+
+
+class Node:
+    """What a process has of the database: connections, and the threads that write and read for it."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> None:
+        database, sessions = config.database, config.sessions
+        self.counters = _open_counters(config, counted)
+        self.pool = ConnectionPool(database.url, database.connections, database.prepare)
+        self.reader = WaitingReader(self.pool)
+        transactions = PipelinedTransactions(self.pool, database.durability, self._count_commit)
+        self.writers = Workers("writer", WRITERS, transactions.commit, self._note_waiting)
+        self.lists = Workers("lists", LIST_READERS, ListReader(self.reader).read, _nothing)
+        self.sessions = SharedSessions(self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock)
+        self.scores = PipelinedScores(self.writers, clock)
+        self.sizes = SharedSizes(self.reader, clock)
+        self._purger = SessionPurger(self.sessions.delete_expired)
+        self._purger.start()
+
+    def make_store(self) -> Store:
+        """Raises Unavailable."""
+        ((key, version),) = self.reader.read("SELECT key, current_setting('server_version') FROM cursor_key", {})
+        cursors, refusing = Cursors(bytes(key)), RefusingReader()
+        store = Store(
+            self.sessions,
+            self.scores,
+            SharedBoards(self.reader, self.lists, cursors),
+            f"{ENGINE} {version.split()[0]}",
+            migrate.newest_version(),
+            self.counters,
+            self.sizes.measure,
+            self._find_fault,
+            self.writers.oldest,
+            self.close,
+        )
+        for_loop = store._replace(
+            sessions=self.sessions.reading_with(refusing),
+            boards=SharedBoards(refusing, self.lists, cursors),
+            measure=refusing.refuse,
+            find_fault=refusing.refuse,
+        )
+        return store._replace(for_loop=for_loop)
+
+    def close(self) -> None:
+        self._purger.stop()
+        self.writers.stop()
+        self.lists.stop()
+        self._purger.join()
+        self.pool.close()
+        self.counters.close()
+
+    def _count_commit(self, writes: int) -> None:
+        self.counters.add(self.counters.place_of("commits"), 1)
+        self.counters.add(self.counters.place_of("commit_writes"), writes)
+
+    def _note_waiting(self, writes: int) -> None:
+        self.counters.slots[self.counters.place_of("waiting_writes")] = writes
+
+    def _find_fault(self) -> str:
+        if (waited := self.writers.oldest()) > WRITE_WAIT_MAX:
+            return f"a write has been waiting for {waited:.0f} s"
+        try:
+            with self.pool.lend() as connection:
+                connection.execute("SELECT 1")
+        except Unavailable:
+            return "there is no database that takes writes"
+        return ""
+
+
+def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
+    """Opens the database, brought up to date, with writers in threads; see `storage.open_store`."""
+    migrate_database(config)
+    node = Node(config, clock, counted)
+    try:
+        return node.make_store()
+    except Unavailable:
+        node.close()
+        raise StartError(f"cannot read the database {describe(config)}") from None
+
+
+def _open_counters(config: Config, counted: Sequence[str]) -> Counters:
+    """The processes of a node count together, in a file beside where a database of SQLite would be."""
+    path = config.database.path.resolve()
+    try:
+        return Counters(counted, path.with_name(f"{path.name}.metrics"))
+    except OSError as error:
+        raise StartError(f"cannot use {error.filename or path}: {error.strerror}") from None
+
+
+def _nothing(waiting: int) -> None:
+    return None
+
+
+def describe(config: Config) -> str:
+    return without_password(config.database.url)
+
+
+def migrate_database(config: Config) -> list[str]:
+    with closing(connect_alone(config.database.url)) as connection:
+        return migrate.migrate(connection)
+
+
+def find_faults(config: Config) -> Iterator[str]:
+    with closing(connect_alone(config.database.url)) as connection:
+        yield from check.find_faults(connection)
+
+
+def repair(config: Config) -> None:
+    with closing(connect_alone(config.database.url)) as connection:
+        check.repair(connection)

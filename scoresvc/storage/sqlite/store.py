@@ -1,0 +1,183 @@
+"""Opens what is stored in a SQLite database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import NamedTuple
+
+from scoresvc.config import Config
+from scoresvc.counters import Counters
+from scoresvc.errors import StartError, Unavailable
+from scoresvc.storage.purging import SessionPurger
+from scoresvc.storage.sqlite import check, migrate
+from scoresvc.storage.sqlite.boards import Boards
+from scoresvc.storage.sqlite.connections import Readers, WritingConnection
+from scoresvc.storage.sqlite.library import SQLITE_VERSION
+from scoresvc.storage.sqlite.lists import Lists
+from scoresvc.storage.sqlite.messages import MessageStream
+from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
+from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
+from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions
+from scoresvc.storage.sqlite.sizes import SizeReader
+from scoresvc.storage.sqlite.transactions import Transactions
+from scoresvc.storage.sqlite.versions import LevelVersions
+from scoresvc.storage.sqlite.writer import Writer
+from scoresvc.storage.sqlite.writer_process import WriterProcess
+from scoresvc.storage.store import WRITE_WAIT_MAX, Store
+
+ENGINE = f"SQLite {SQLITE_VERSION}"
+
+
+class Parts(NamedTuple):
+    """What a process needs of a database besides its writer."""
+
+    readers: Readers
+    versions: LevelVersions
+    lists: Lists
+    counters: Counters
+    score_changes: ScoreChanges
+    session_changes: SessionChanges
+
+    def count_commit(self, writes: int) -> None:
+        self.counters.add(self.counters.place_of("commits"), 1)
+        self.counters.add(self.counters.place_of("commit_writes"), writes)
+
+    def note_waiting(self, writes: int) -> None:
+        self.counters.slots[self.counters.place_of("waiting_writes")] = writes
+
+    def close(self) -> None:
+        self.readers.close()
+        self.versions.close()
+        self.counters.close()
+
+
+def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
+    """Opens the database, brought up to date, with its writer in a thread; see `storage.open_store`."""
+    clock = clock or time.time
+    database = _open_database(config)
+    parts = _open_parts(config, clock, counted)
+    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
+    writer = Writer(transactions, note_waiting=parts.note_waiting)
+    sessions = Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, clock)
+    purger = SessionPurger(sessions.delete_expired)
+    purger.start()
+
+    def close() -> None:
+        purger.stop()
+        writer.stop()
+        purger.join()
+        parts.close()
+        database.close()  # last: only a writing connection leaves no write-ahead log behind
+
+    return _make_store(config, parts, writer, sessions, clock, close)
+
+
+def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
+    """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter, `open_store`."""
+    parts = _open_parts(config, time.time, counted)
+    writer = RemoteWriter(stream, loop, parts.note_waiting)
+    sessions = Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, time.time)
+
+    def close() -> None:
+        parts.close()
+        writer.close()  # last: the writer's process then closes the database, as the only one that has it open
+
+    return _make_store(config, parts, writer, sessions, time.time, close)
+
+
+def run_writer(
+    config: Config, streams: Sequence[MessageStream], announce: Callable[[], None], counted: Sequence[str]
+) -> int:
+    """Is the writer of the processes at the other ends of `streams`, until they have closed them.
+
+    `announce` is called when the database is open and brought up to date. Returns the exit status of the
+    process. Raises StartError with the reason.
+    """
+    database = _open_database(config)
+    parts = _open_parts(config, time.time, counted)
+    announce()
+    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
+    status = WriterProcess(transactions, parts.score_changes, parts.session_changes, streams).run()
+    if status == 0:
+        database.close()
+    return status
+
+
+def _open_database(config: Config) -> WritingConnection:
+    database = WritingConnection(config.database.path, config.database.durability)
+    try:
+        migrate.migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    database.shorten_timeout()
+    return database
+
+
+def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
+    path = config.database.path.resolve()
+    try:
+        versions = LevelVersions(path.with_name(f"{path.name}.changes"))
+        counters = Counters(counted, path.with_name(f"{path.name}.metrics"))
+    except OSError as error:
+        raise StartError(f"cannot use the database {path}: {error}") from None
+    readers = Readers(path)
+    lists = Lists(readers, versions)
+    changes = ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user)
+    return Parts(readers, versions, lists, counters, *changes)
+
+
+def _make_store(
+    config: Config,
+    parts: Parts,
+    writer: Writer | RemoteWriter,
+    sessions: Sessions,
+    clock: Callable[[], float],
+    close: Callable[[], None],
+) -> Store:
+    return Store(
+        sessions,
+        Scores(writer.begin, parts.score_changes),
+        Boards(parts.readers, parts.versions, parts.lists),
+        ENGINE,
+        migrate.newest_version(),
+        parts.counters,
+        SizeReader(config.database.path.resolve(), parts.readers, clock).measure,
+        partial(_find_fault, parts.readers, writer),
+        lambda: writer.state().oldest_write,
+        close,
+    )
+
+
+def _find_fault(readers: Readers, writer: Writer | RemoteWriter) -> str:
+    waited, fault = writer.state()
+    if fault:
+        return fault
+    if waited > WRITE_WAIT_MAX:
+        return f"a write has been waiting for {waited:.0f} s"
+    try:
+        readers.read("PRAGMA user_version", {})
+    except Unavailable:
+        return "the database cannot be read"
+    return ""
+
+
+def describe(config: Config) -> str:
+    return f"{config.database.path.absolute()}"
+
+
+def migrate_database(config: Config) -> list[str]:
+    with closing(WritingConnection(config.database.path)) as database:
+        return migrate.migrate(database)
+
+
+def find_faults(config: Config) -> Iterator[str]:
+    return check.find_faults(config.database.path)
+
+
+def repair(config: Config) -> None:
+    with closing(WritingConnection(config.database.path)) as database:
+        check.repair(database)
