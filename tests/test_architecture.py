@@ -75,6 +75,7 @@ ORDER_WITHIN = {
         "postgres.ranks",
         "postgres.check",
         "postgres.sizes",
+        "postgres.lists",
         "postgres.boards",
         "postgres.scores",
         "postgres.sessions",

@@ -10,22 +10,21 @@ from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.pages import TOP, make_standing, read_around, read_page, read_users
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.library import write_array
-from scoresvc.storage.postgres.reading import Reader, WaitingReader
-from scoresvc.storage.postgres.workers import Batch, Workers
+from scoresvc.storage.postgres.lists import ListReader
+from scoresvc.storage.postgres.reading import Reader
 from scoresvc.storage.write import Write
 
 
 class SharedBoards:
     """Reads boards, see `BoardStore`. Nothing is cached: another node may change any level at any time."""
 
-    def __init__(self, reader: Reader, lists: Workers, cursors: Cursors) -> None:
+    def __init__(self, reader: Reader, lists: ListReader, cursors: Cursors) -> None:
         self._reader = reader
         self._lists = lists
         self._cursors = cursors
 
     def high_scores(self, level_id: int) -> Write[str]:
-        return self._lists.begin(None, level_id, str)
+        return self._lists.begin(level_id)
 
     def page(self, level_id: int, limit: int, after: str | None) -> Board:
         position = TOP if after is None else self._cursors.read(level_id, after)
@@ -176,31 +175,3 @@ class SharedSnapshot(NamedTuple):
 
     def _read(self, sql: str, **values: Any) -> list[Position]:
         return [Position._make(row) for row in self.connection.execute(sql.encode(), values).fetchall()]
-
-
-class ListReader:
-    """Reads the high-score lists of many requests at once."""
-
-    def __init__(self, reader: WaitingReader) -> None:
-        self._reader = reader
-
-    def read(self, batch: Batch) -> None:
-        """Finishes each operation of the batch, whose row is a level. Raises Unavailable."""
-        levels = write_array({each.row for each in batch})
-        rows = self._reader.read(
-            """
-            SELECT level_id,
-                   (SELECT coalesce(string_agg(user_id || '=' || score, ',' ORDER BY score DESC, reached_at), '')
-                      FROM (SELECT user_id, score, reached_at
-                              FROM scores
-                             WHERE scores.level_id = wanted.level_id
-                             ORDER BY score DESC, reached_at, user_id
-                             LIMIT 15) AS best)
-              FROM unnest(%(levels)s::int[]) AS wanted (level_id)
-            """,
-            {"levels": levels},
-        )
-        texts = dict(rows)
-        for each in batch:
-            each.output = texts[each.row]
-            each.finish()

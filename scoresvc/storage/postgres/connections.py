@@ -12,7 +12,7 @@ as during a failover, is a standby asked that has replayed all that it has recei
 all that was acknowledged.
 
 A server that neither answers nor closes would hold its thread for ever. `_watch` shuts the socket of a connection that
-is lent for longer than LEND_MAX; then libpq sees an end of file. A commit is never cancelled instead: PostgreSQL
+is in use for longer than LEND_MAX; then libpq sees an end of file. A commit is never cancelled instead: PostgreSQL
 answers a cancelled commit that waits for its standby with success.
 """
 
@@ -25,7 +25,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +65,10 @@ class ConnectionPool:
     def __init__(self, url: str, count_max: int, prepares: bool) -> None:
         require_library()
         self._conninfo = read_url(url)
-        self._prepares = prepares
+        self.prepares = prepares
         self._free = threading.BoundedSemaphore(count_max)
         self._idle: deque[Connection] = deque()
-        self._lent: dict[Connection, float] = {}  # and since when, of time.monotonic
+        self._watched: dict[Connection, float] = {}  # and since when, of time.monotonic
         self._connecting = threading.Lock()
         self._retry_at = 0.0  # of time.monotonic
         self._fault = ""
@@ -79,45 +79,61 @@ class ConnectionPool:
     @contextmanager
     def lend(self) -> Iterator[Connection]:
         """Lends a connection with the primary. Raises Unavailable where none can be had, and instead of any fault."""
-        with self._slot():
-            yield from self._lend(self._take())
+        yield from self._lend(self.borrow())
 
     @contextmanager
     def lend_for_reading(self) -> Iterator[Connection]:
         """As `lend`; where there is no primary, the connection may be with a standby that has replayed everything."""
-        with self._slot():
-            try:
-                connection = self._take()
-            except Unavailable:
-                connection = self._connect_standby()
-            yield from self._lend(connection)
+        yield from self._lend(self._borrow(self._take_for_reading))
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._free.acquire(timeout=BORROW_TIMEOUT):
-            log.warning("all connections with the database are in use; see [database] connections")
-            raise Unavailable
-        try:
-            yield
-        finally:
-            self._free.release()
+    def borrow(self) -> Connection:
+        """Returns a connection with the primary, to be given back. Raises Unavailable where none can be had."""
+        return self._borrow(self._take)
+
+    def give_back(self, connection: Connection, is_sound: bool) -> None:
+        if is_sound and is_reusable(connection):
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._free.release()
+
+    def watch(self, connection: Connection) -> None:
+        """Has a connection cut that is not `unwatch`ed in time."""
+        self._watched[connection] = time.monotonic()
+
+    def unwatch(self, connection: Connection) -> None:
+        self._watched.pop(connection, None)
 
     def _lend(self, connection: Connection) -> Iterator[Connection]:
-        self._lent[connection] = time.monotonic()
+        self.watch(connection)
+        is_sound = False
         try:
             yield connection
-        except BaseException as error:
-            connection.close()
+            is_sound = True
+        except Exception as error:
             if not is_fault(error):
                 raise
             log.warning("the database failed: %s", describe_error(error))
             raise Unavailable from None
         finally:
-            del self._lent[connection]
-        if is_reusable(connection):
-            self._idle.append(connection)
-        else:
-            connection.close()
+            self.unwatch(connection)
+            self.give_back(connection, is_sound)
+
+    def _borrow(self, take: Callable[[], Connection]) -> Connection:
+        if not self._free.acquire(timeout=BORROW_TIMEOUT):
+            log.warning("all connections with the database are in use; see [database] connections")
+            raise Unavailable
+        try:
+            return take()
+        except BaseException:
+            self._free.release()
+            raise
+
+    def _take_for_reading(self) -> Connection:
+        try:
+            return self._take()
+        except Unavailable:
+            return self._connect_standby()
 
     def _take(self) -> Connection:
         with suppress(IndexError):
@@ -153,7 +169,7 @@ class ConnectionPool:
 
     def _connect(self, session: str) -> Connection:
         connection = psycopg.connect(self._conninfo, autocommit=True, target_session_attrs=session)
-        connection.prepare_threshold = 0 if self._prepares else None
+        connection.prepare_threshold = 0 if self.prepares else None
         connection.prepared_max = PREPARED_MAX
         connection.add_notice_handler(_log_notice)
         return connection
@@ -169,7 +185,7 @@ class ConnectionPool:
     def _watch(self) -> None:
         while not self._closing.wait(WATCH_INTERVAL):
             overdue = time.monotonic() - LEND_MAX
-            for connection, since in list(self._lent.items()):
+            for connection, since in list(self._watched.items()):
                 if since < overdue:
                     _cut(connection)
 

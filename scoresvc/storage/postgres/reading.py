@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import Connection, ConnectionPool
+from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.store import WouldBlock
 
 
@@ -34,6 +35,17 @@ class WaitingReader:
     def _read(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._pool.lend_for_reading() as connection:
             return connection.execute(sql.encode(), values).fetchall()
+
+    def read_raw(self, sql: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
+        """As `read`, for a query that is written as the server has it, with $1."""
+        try:
+            return self._read_raw(sql, values)
+        except Unavailable:
+            return self._read_raw(sql, values)
+
+    def _read_raw(self, sql: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
+        with self._pool.lend_for_reading() as connection:
+            return psycopg.RawCursor(connection).execute(sql, values).fetchall()
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

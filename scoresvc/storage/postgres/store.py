@@ -10,8 +10,9 @@ from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, migrate
-from scoresvc.storage.postgres.boards import ListReader, SharedBoards
+from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.connections import ConnectionPool, connect_alone, without_password
+from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
 from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
 from scoresvc.storage.postgres.scores import PipelinedScores
 from scoresvc.storage.postgres.sessions import SharedSessions
@@ -22,7 +23,6 @@ from scoresvc.storage.purging import SessionPurger
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
 
 WRITERS = 2  # threads: while one waits for the standby, the other's batch is under way
-LIST_READERS = 1  # threads
 
 ENGINE = "PostgreSQL"
 
@@ -37,7 +37,8 @@ class Node:
         self.reader = WaitingReader(self.pool)
         transactions = PipelinedTransactions(self.pool, database.durability, self._count_commit)
         self.writers = Workers("writer", WRITERS, transactions.commit, self._note_waiting)
-        self.lists = Workers("lists", LIST_READERS, ListReader(self.reader).read, _nothing)
+        self.lists = ThreadLists(self.reader)
+        self.loop_lists = LoopLists(self.pool, self.lists)
         self.sessions = SharedSessions(self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock)
         self.scores = PipelinedScores(self.writers, clock)
         self.sizes = SharedSizes(self.reader, clock)
@@ -62,7 +63,7 @@ class Node:
         )
         for_loop = store._replace(
             sessions=self.sessions.reading_with(refusing),
-            boards=SharedBoards(refusing, self.lists, cursors),
+            boards=SharedBoards(refusing, self.loop_lists, cursors),
             measure=refusing.refuse,
             find_fault=refusing.refuse,
         )
@@ -70,6 +71,7 @@ class Node:
 
     def close(self) -> None:
         self._purger.stop()
+        self.loop_lists.close()
         self.writers.stop()
         self.lists.stop()
         self._purger.join()
@@ -112,10 +114,6 @@ def _open_counters(config: Config, counted: Sequence[str]) -> Counters:
         return Counters(counted, path.with_name(f"{path.name}.metrics"))
     except OSError as error:
         raise StartError(f"cannot use {error.filename or path}: {error.strerror}") from None
-
-
-def _nothing(waiting: int) -> None:
-    return None
 
 
 def describe(config: Config) -> str:

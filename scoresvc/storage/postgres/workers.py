@@ -34,7 +34,7 @@ class Workers:
     ) -> None:
         self._run_batch = run
         self._note_waiting = note_waiting
-        self._queue: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._running: dict[int, float] = {}  # the batches, by thread, and when the oldest operation was queued
         self._is_stopping = False
         self._threads = [
@@ -51,8 +51,16 @@ class Workers:
             raise Unavailable
         self._note_waiting(waiting + 1)
         write = Write(change, row, convert)
-        self._queue.put(write)
+        self._queue.put([write])
         return write
+
+    def add(self, batch: Batch) -> None:
+        """Queues operations that were begun elsewhere; those that may not wait fail."""
+        if self._is_stopping or self._queue.qsize() >= QUEUE_MAX:
+            for write in batch:
+                write.fail(Unavailable())
+            return
+        self._queue.put(batch)
 
     def oldest(self) -> float:
         """Returns for how many seconds the oldest operation of all batches has waited."""
@@ -85,12 +93,12 @@ class Workers:
     def _gather(self) -> Batch:
         """Waits for work; returns nothing where the thread is to end."""
         batch: Batch = []
-        write = self._queue.get()
-        while write is not None:
-            batch.append(write)
-            if len(batch) == BATCH_MAX or self._queue.empty():
+        part = self._queue.get()
+        while part is not None:
+            batch += part
+            if len(batch) >= BATCH_MAX or self._queue.empty():
                 return batch
-            write = self._queue.get()
+            part = self._queue.get()
         if batch:
             self._queue.put(None)  # after this batch
         return batch
@@ -98,6 +106,5 @@ class Workers:
     def _refuse_rest(self) -> None:
         """Fails what came after the threads were told to end."""
         while not self._queue.empty():
-            write = self._queue.get()
-            if write is not None:
+            for write in self._queue.get() or ():
                 write.fail(Unavailable())

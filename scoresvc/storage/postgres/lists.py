@@ -1,0 +1,202 @@
+"""High-score lists, those of many requests in one query.
+
+Theory of operation: a list costs the server a tenth of a millisecond, and a tenth of that in a query for many. So those
+that are asked for while one query is at the server go into the next one. For threads, `ThreadLists` does this in a
+thread of its own. For an event loop, `LoopLists` does it in the loop: libpq sends and receives without blocking, and
+the loop calls `_receive` when something has arrived. To hand a query to a thread and back costs more than the query.
+
+Whatever goes wrong with the loop's connection, its lists and those that follow go to `ThreadLists`, which sends a query
+again, finds the new primary or a standby, or refuses; meanwhile a thread connects again for the loop. A server that
+falls silent is noticed by the pool, which cuts the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from typing import Protocol
+
+from scoresvc.errors import Unavailable
+from scoresvc.storage.postgres.connections import RETRY_INTERVAL, Connection, ConnectionPool
+from scoresvc.storage.postgres.library import psycopg, write_array
+from scoresvc.storage.postgres.reading import WaitingReader
+from scoresvc.storage.postgres.workers import BATCH_MAX, Batch, Workers
+from scoresvc.storage.write import Write
+
+LISTS = b"""
+SELECT level_id,
+       (SELECT coalesce(string_agg(user_id || '=' || score, ',' ORDER BY score DESC, reached_at), '')
+          FROM (SELECT user_id, score, reached_at
+                  FROM scores
+                 WHERE scores.level_id = wanted.level_id
+                 ORDER BY score DESC, reached_at, user_id
+                 LIMIT 15) AS best)
+  FROM unnest($1::int[]) AS wanted (level_id)
+"""
+PREPARED = b"scoresvc_lists"
+
+
+class ListReader(Protocol):
+    def begin(self, level_id: int) -> Write[str]:
+        """Begins to read a level's list. Raises Unavailable where no more may wait."""
+
+
+class ThreadLists:
+    """Reads lists in a thread."""
+
+    def __init__(self, reader: WaitingReader) -> None:
+        self._reader = reader
+        self._workers = Workers("lists", 1, self._read, _nothing)
+
+    def begin(self, level_id: int) -> Write[str]:
+        return self._workers.begin(None, level_id, str)
+
+    def add(self, batch: Batch) -> None:
+        """Reads the lists of operations that `LoopLists` has begun."""
+        self._workers.add(batch)
+
+    def stop(self) -> None:
+        self._workers.stop()
+
+    def _read(self, batch: Batch) -> None:
+        texts = dict(self._reader.read_raw(LISTS, [_levels_of(batch)]))
+        _finish(batch, texts)
+
+
+class LoopLists:
+    """Reads lists in an event loop; its methods are called there, but for `_connect`."""
+
+    def __init__(self, pool: ConnectionPool, thread_lists: ThreadLists) -> None:
+        self._pool = pool
+        self._thread_lists = thread_lists
+        self._connection: Connection | None = None
+        self._connect_at = 0.0  # of time.monotonic
+        self._gathered: Batch = []
+        self._in_flight: Batch = []
+        self._texts: dict[int, str] = {}  # of those in flight, by level
+        self._is_closed = False
+
+    def begin(self, level_id: int) -> Write[str]:
+        write = Write(None, level_id, str)
+        if not self._gathered and not self._in_flight:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._gathered.append(write)
+        return write
+
+    def _send(self) -> None:
+        """Sends a query for what has gathered, at the end of a turn of the loop or when the query before is done."""
+        connection = self._connection
+        if connection is None:
+            self._hand_over()
+            return
+        self._in_flight, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
+        self._pool.watch(connection)
+        try:
+            self._send_query(connection, [_levels_of(self._in_flight).encode()])
+        except psycopg.Error:
+            self._disconnect(connection)
+
+    def _send_query(self, connection: Connection, values: list[bytes]) -> None:
+        """A query is short: what the socket does not take at once, it never will, and the pool cuts the connection."""
+        server = connection.pgconn
+        if self._pool.prepares:
+            server.send_query_prepared(PREPARED, values)
+        else:
+            server.send_query_params(LISTS, values)
+        server.flush()
+
+    def _receive(self) -> None:
+        """Takes the results that have arrived; after the last one of a query comes None."""
+        connection = self._connection
+        if connection is None:
+            return
+        server = connection.pgconn
+        try:
+            server.consume_input()
+            while not server.is_busy():
+                if (result := server.get_result()) is None:
+                    break
+                self._texts.update(_read_texts(result))
+        except psycopg.Error:
+            self._disconnect(connection)
+            return
+        if not server.is_busy():
+            self._finish_query(connection)
+
+    def _finish_query(self, connection: Connection) -> None:
+        self._pool.unwatch(connection)
+        finished, self._in_flight = self._in_flight, []
+        texts, self._texts = self._texts, {}
+        if self._gathered:
+            self._send()
+        _finish(finished, texts)
+
+    def _disconnect(self, connection: Connection) -> None:
+        self._connection = None
+        self._pool.unwatch(connection)
+        asyncio.get_running_loop().remove_reader(connection.fileno())
+        self._pool.give_back(connection, is_sound=False)
+        self._gathered, self._in_flight, self._texts = self._in_flight + self._gathered, [], {}
+        if self._gathered:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Leaves what has gathered to threads, and has one connect for the next time."""
+        gathered, self._gathered = self._gathered, []
+        self._thread_lists.add(gathered)
+        now = time.monotonic()
+        if now >= self._connect_at:
+            self._connect_at = now + RETRY_INTERVAL
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._connect, args=(loop,), name="scoresvc-connect", daemon=True).start()
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs in a thread."""
+        with suppress(Unavailable):
+            connection = self._pool.borrow()
+            try:
+                if self._pool.prepares:
+                    connection.pgconn.prepare(PREPARED, LISTS)
+                loop.call_soon_threadsafe(self._adopt, connection)
+            except (psycopg.Error, RuntimeError):  # the server failed, or the loop has ended
+                self._pool.give_back(connection, is_sound=False)
+
+    def _adopt(self, connection: Connection) -> None:
+        if self._connection or self._is_closed:
+            self._pool.give_back(connection, is_sound=False)
+            return
+        self._connection = connection
+        asyncio.get_running_loop().add_reader(connection.fileno(), self._receive)
+
+    def close(self) -> None:
+        """To be called in the loop, if that still runs, when nothing is in flight."""
+        self._is_closed = True
+        if self._connection:
+            with suppress(RuntimeError):
+                self._disconnect(self._connection)
+
+
+def _read_texts(result: psycopg.pq.abc.PGresult) -> dict[int, str]:
+    """Returns lists by level. Raises OperationalError where the query failed, for whatever reason."""
+    if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+    return {
+        int(result.get_value(row, 0) or b""): (result.get_value(row, 1) or b"").decode()
+        for row in range(result.ntuples)
+    }
+
+
+def _levels_of(batch: Batch) -> str:
+    return write_array({each.row for each in batch})
+
+
+def _finish(batch: Batch, texts: dict[int, str]) -> None:
+    for each in batch:
+        each.output = texts[each.row]
+        each.finish()
+
+
+def _nothing(waiting: int) -> None:
+    return None

@@ -1,0 +1,234 @@
+"""Measures the service on PostgreSQL: beside the one on SQLite, and by itself at the storage.
+
+`python -m tests.benchmarks.postgres` needs `wrk` and Debian's `postgresql`: it starts a server of its own, which shares
+this machine's cores with the service and the load, and syncs its disk. "Without ranks" stores the scores alone: no lock
+on a level, no counts.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import product
+from pathlib import Path
+
+from tqdm import tqdm
+
+from scoresvc.config import Config, DatabaseOptions
+from scoresvc.storage import Store, migrate_database, open_store, repair
+from scoresvc.storage.postgres.connections import ConnectionPool
+from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.scores import STORE, PipelinedScores, Post, _arrays, _best_of
+from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
+from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
+from scoresvc.storage.write import Write
+from tests.benchmarks.http import LEVELS, SCRIPT, USERS
+from tests.benchmarks.keys import write_keys
+from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.options import WORKLOADS, positive
+from tests.benchmarks.ranks import DISTRIBUTIONS, LEVEL, RISES
+from tests.benchmarks.results import Spread, ratios, spread
+from tests.benchmarks.servers import CONFIG, ROOT, SERVICE, SESSION_LIFETIME, end_in_order_on_sigterm
+from tests.benchmarks.wrk import load, require_wrk
+from tests.postgres import Cluster
+from tests.running import Server
+
+SCORE_MAX = 2**31 - 1
+QUESTIONS = 3000
+CONNECTIONS = 2  # that post, at the storage
+SETTINGS = ("max_wal_size=2GB", "shared_buffers=256MB", "checkpoint_timeout=15min")
+
+
+# Through one node
+
+
+def compare_engines(
+    cluster: Cluster, folder: Path, rounds: int, seconds: int
+) -> Iterator[tuple[str, Spread, Spread, Spread]]:
+    """Yields for each workload the requests a second on SQLite and on PostgreSQL, and their ratio."""
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(serving(folder / "sqlite", "")),
+            stack.enter_context(serving(folder / "postgres", stack.enter_context(cluster.database()))),
+        ]
+        keys = [write_keys(server, range(USERS)) for server in servers]
+        rates: dict[tuple[str, int], list[float]] = {}
+        for _, workload, place in tqdm(list(product(range(rounds), WORKLOADS, range(2))), desc="nodes"):
+            loaded = load(servers[place], SCRIPT, 32, seconds, workload, keys[place])
+            rates.setdefault((workload, place), []).append(loaded.rate)
+    for workload in WORKLOADS:
+        sqlite, postgres = rates[workload, 0], rates[workload, 1]
+        yield workload, spread(sqlite), spread(postgres), ratios(postgres, sqlite)
+
+
+@contextmanager
+def serving(folder: Path, url: str) -> Iterator[Server]:
+    """Runs a node in `folder`, with 20 scores on each level."""
+    folder.mkdir()
+    database = DatabaseOptions(path=folder / "scores.sqlite3", url=url)
+    with closing(open_store(Config(database=database))) as store:
+        for write in [store.scores.post(number % LEVELS, number * 7 % USERS, number) for number in range(20 * LEVELS)]:
+            write.result()
+    text = CONFIG.format(settings="", lifetime=SESSION_LIFETIME) + f"[database]\nurl = {url}\n"
+    (folder / "config.ini").write_text(text)
+    with Server(folder, command=SERVICE, environ={"PYTHONPATH": str(ROOT), "SCORESVC_CONFIG": ""}) as server:
+        yield server
+
+
+# At the storage
+
+
+class UnrankedScores:
+    """Posts of which nothing but the best scores is kept."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._change = PipelinedChange("post", self._send)
+
+    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
+        return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=False), lambda output: None)
+
+    def _send(self, connection: psycopg.Connection[tuple[object, ...]], posts: list[Post]) -> SentChange[None]:
+        connection.execute(STORE, {"now": None, **_arrays(_best_of(posts))})
+        return SentChange(lambda: [None] * len(posts))
+
+
+@contextmanager
+def scores_of(url: str, threads: int) -> Iterator[tuple[PipelinedScores, UnrankedScores]]:
+    with closing(ConnectionPool(url, threads + 2, prepares=True)) as pool:
+        transactions = PipelinedTransactions(pool, "full", lambda writes: None)
+        workers = Workers("posts", threads, transactions.commit, lambda waiting: None)
+        yield PipelinedScores(workers, None), UnrankedScores(workers)
+        workers.stop()
+
+
+def post_batches(scores: PipelinedScores | UnrankedScores, posts: Sequence[tuple[int, int, int]]) -> float:
+    """Returns the posts a second; as many wait as fill the batches of all connections twice."""
+    room = threading.Semaphore(2 * CONNECTIONS * BATCH_MAX)
+    began = time.perf_counter()
+    for post in posts:
+        room.acquire()
+        write = scores.post(*post)
+        write.add_done_callback(lambda done: room.release())
+    for _ in range(2 * CONNECTIONS * BATCH_MAX):
+        room.acquire()
+    write.result()
+    return len(posts) / (time.perf_counter() - began)
+
+
+def measure_storage(url: str, rounds: int, count: int) -> tuple[Spread, Spread, Spread]:
+    """Returns the improving posts a second to 100 levels, with ranks and without, and their ratio."""
+    chance, score = random.Random(1), 0
+    rates: tuple[list[float], list[float]] = [], []
+    with scores_of(url, CONNECTIONS) as forms:
+        for form in forms:
+            post_batches(form, [(chance.randrange(LEVELS), chance.randrange(100_000), 1) for _ in range(count)])
+        for _ in tqdm(range(rounds), desc="posts"):
+            for form, measured in zip(forms, rates, strict=True):
+                posts = []
+                for _ in range(count):
+                    score += chance.randrange(1, 2000)
+                    posts.append((chance.randrange(LEVELS), chance.randrange(100_000), score % SCORE_MAX))
+                measured.append(post_batches(form, posts))
+    repair(Config(database=DatabaseOptions(url=url)))
+    return spread(rates[0]), spread(rates[1]), ratios(rates[0], rates[1])
+
+
+# One large level
+
+
+def fill(url: str, distribution: str, players: int) -> None:
+    """Makes a database of one level with so many players."""
+    settings = Config(database=DatabaseOptions(url=url))
+    migrate_database(settings)
+    score_of = DISTRIBUTIONS[distribution]
+    rows = "COPY scores (level_id, user_id, score, reached_at) FROM STDIN"
+    with psycopg.connect(url) as connection, connection.cursor() as cursor, cursor.copy(rows) as copy:
+        for player in tqdm(range(players), desc=f"{players:,} {distribution}", unit_scale=True, leave=False):
+            copy.write_row((LEVEL, player, score_of(player), player))
+    repair(settings)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+
+
+def time_ranks(store: Store, players: int) -> list[float]:
+    """Returns the milliseconds of each question for a rank, sorted."""
+    chance, times = random.Random(players), []
+    for _ in range(QUESTIONS):
+        began = time.perf_counter()
+        store.boards.standing(LEVEL, chance.randrange(players))
+        times.append((time.perf_counter() - began) * 1000)
+    return sorted(times)
+
+
+def measure_large_posts(url: str, distribution: str, players: int, rounds: int) -> Spread:
+    """Returns what a post with ranks costs in one without."""
+    chance = random.Random(players)
+    costs: tuple[list[float], list[float]] = [], []
+    score_of = DISTRIBUTIONS[distribution]
+    with scores_of(url, CONNECTIONS) as forms:
+        for turn in range(rounds + 1):
+            for form, measured in zip(forms, costs, strict=True):
+                users = [chance.randrange(players) for _ in range(20 * BATCH_MAX)]
+                rise = RISES[distribution]
+                posts = [(LEVEL, user, min(score_of(user) + chance.randint(1, rise), SCORE_MAX)) for user in users]
+                rate = post_batches(form, posts)
+                if turn:
+                    measured.append(rate)
+    return ratios(costs[1], costs[0])
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--seconds", type=positive, default=2, help="of one load through a node")
+    parser.add_argument("--posts", type=positive, default=40_000, help="at the storage, in a round")
+    parser.add_argument("--players", type=positive, nargs="*", default=[10_000_000], help="of one level")
+    parser.add_argument("--distributions", nargs="+", choices=DISTRIBUTIONS, default=list(DISTRIBUTIONS))
+    parser.add_argument(
+        "--only", nargs="+", choices=("nodes", "storage", "level"), default=("nodes", "storage", "level")
+    )
+    chosen = parser.parse_args()
+    require_wrk()
+    end_in_order_on_sigterm()
+    print(describe_machine())
+    with tempfile.TemporaryDirectory() as name:
+        cluster = Cluster(Path(name) / "data", SETTINGS)
+        cluster.make()
+        cluster.start()
+        try:
+            run(cluster, Path(name), chosen)
+        finally:
+            cluster.stop()
+
+
+def run(cluster: Cluster, folder: Path, chosen: object) -> None:
+    if "nodes" in chosen.only:
+        for workload, sqlite, postgres, ratio in compare_engines(cluster, folder, chosen.rounds, chosen.seconds):
+            print(f"{workload}: SQLite {sqlite:,.0f}/s, PostgreSQL {postgres:,.0f}/s, ratio {ratio:.2f}", flush=True)
+    if "storage" in chosen.only:
+        with cluster.database() as url:
+            migrate_database(Config(database=DatabaseOptions(url=url)))
+            ranked, unranked, ratio = measure_storage(url, chosen.rounds, chosen.posts)
+            print(f"storage: {ranked:,.0f} posts/s, without ranks {unranked:,.0f}/s, ratio {ratio:.2f}", flush=True)
+    if "level" in chosen.only:
+        for players, distribution in product(chosen.players, chosen.distributions):
+            with cluster.database() as url:
+                fill(url, distribution, players)
+                with closing(open_store(Config(database=DatabaseOptions(path=folder / "x", url=url)))) as store:
+                    times = time_ranks(store, players)
+                ratio = measure_large_posts(url, distribution, players, chosen.rounds)
+                print(
+                    f"{players:,} {distribution}: rank p50 {times[len(times) // 2]:.2f} ms,"
+                    f" p99 {times[len(times) * 99 // 100]:.2f} ms; a post of one without ranks {ratio:.2f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
