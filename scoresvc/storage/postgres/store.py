@@ -22,7 +22,7 @@ from scoresvc.storage.postgres.workers import Workers
 from scoresvc.storage.purging import SessionPurger
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
 
-WRITERS = 2  # threads: while one waits for the standby, the other's batch is under way
+WRITERS = 1  # threads; with two, each batch is half as large, and the interpreter's lock changes hands more often
 
 ENGINE = "PostgreSQL"
 
