@@ -28,10 +28,14 @@ CREATE INDEX scores_by_user ON scores (user_id, level_id);
 
 -- Ranks without counting every better score. `levels` has how many players a level has; its row is the lock that every
 -- post to the level takes first, so that counts, ranks and the order of equal scores are right whichever node posts.
--- The scores of a level of more than 1,024 players are counted in bands: those of width 2^28, and of each band that
--- grows past 1,024, at once or a moment later, the sixteen bands that divide it. Bands never split, move or merge; one
--- that `is_open` has its sixteen. A rank sums, for each width, the bands above within the band that is open, and
--- counts the players above inside the narrowest one.
+--
+-- The scores of a level of more than 1,024 players are counted in bands, 256 in a row: `counts[n]` is the number of
+-- players with a score from `lowest_score + (n - 1) * width` up to the next band. A level has one row of bands that are
+-- 2^24 wide, and for a band that has grown past 1,024 players, at once or a moment later, a row of the bands that
+-- divide it. A rank is one, plus in each row that has a band of the score the bands above it, plus the players above in
+-- the narrowest of these bands, counted on the index scores_by_rank. Rows never split, move or merge. A row with
+-- many counts is much cheaper than a row a count: a better score changes up to two counts of each width, but 256 posts
+-- change most of the same rows.
 --
 -- The statements of a post keep the counts (storage/postgres/scores.py), not triggers: engines that distribute tables
 -- have none on them. So a change of `scores` by hand leaves them wrong, until `scoresvc check --repair`.
@@ -42,15 +46,25 @@ CREATE TABLE levels (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE bands (
-    level_id     integer NOT NULL,
-    width        integer NOT NULL,  -- a power of sixteen
-    lowest_score integer NOT NULL,  -- a multiple of the width
-    players      integer NOT NULL,
-    is_open      boolean NOT NULL DEFAULT false,
+    level_id     integer   NOT NULL,
+    width        integer   NOT NULL,  -- of each band: 2^24, 2^16, 2^8, 1
+    lowest_score integer   NOT NULL,  -- of the first band: a multiple of 256 widths
+    counts       integer[] NOT NULL,
     PRIMARY KEY (level_id, width, lowest_score)
 ) WITH (fillfactor = 50);
 
--- One plus the number of players of the level with a higher score. PL/pgSQL keeps the plan for the connection.
+-- Returns `counts` with `changes[n]` added at `places[n]`.
+CREATE FUNCTION add_counts(counts integer[], places integer[], changes bigint[]) RETURNS integer[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    FOR n IN 1 .. array_length(places, 1) LOOP
+        counts[places[n]] := counts[places[n]] + changes[n];
+    END LOOP;
+    RETURN counts;
+END
+$$;
+
+-- Returns one plus the number of players of the level with a higher score. PL/pgSQL keeps the plan.
 CREATE FUNCTION rank_of(of_level integer, of_score integer) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
@@ -61,16 +75,14 @@ BEGIN
                      WHERE level_id = of_level
                        AND score > of_score
                        AND score < of_score - of_score % above.narrowest + above.narrowest)
-          FROM (SELECT coalesce(sum(band.players) FILTER (WHERE band.lowest_score > of_score), 0) AS players,
-                       coalesce(min(band.width), 2147483648) AS narrowest
-                  FROM (VALUES (268435456::bigint, 2147483648::bigint), (16777216, 268435456), (1048576, 16777216),
-                               (65536, 1048576), (4096, 65536), (256, 4096), (16, 256), (1, 16))
-                               AS digit (width, wider)
-                  JOIN bands AS band
-                    ON band.level_id = of_level
-                   AND band.width = digit.width
-                   AND band.lowest_score >= of_score - of_score % digit.width
-                   AND band.lowest_score < of_score - of_score % digit.wider + digit.wider) AS above);
+          FROM (SELECT coalesce(sum((SELECT sum(count)
+                                       FROM unnest(counts[of_score / row.width % 256 + 2:]) AS count)), 0) AS players,
+                       coalesce(min(row.width), 2147483648) AS narrowest
+                  FROM (VALUES (16777216::bigint), (65536), (256), (1)) AS digit (width)
+                  JOIN bands AS row
+                    ON row.level_id = of_level
+                   AND row.width = digit.width
+                   AND row.lowest_score = of_score - of_score % (256 * digit.width)) AS above);
 END
 $$;
 

@@ -1,78 +1,54 @@
-"""The bands of a level, behind its ranks: how they are opened, rebuilt and checked.
+"""The bands of a level, behind its ranks: how they are divided, rebuilt and checked.
 
-What they are is told in migrations/postgres/0001_tables.sql. Opening one may be done at any time after it has grown:
-until then a rank counts more players one by one.
+What they are is told in migrations/postgres/0001_tables.sql. A level or a band may be divided at any time after it has
+grown: until then a rank counts more players one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from scoresvc.storage.postgres.connections import Connection
 
-PLAYERS_MAX = 1024  # of a band that is not open, and of a level without bands
-WIDEST = 1 << 28
-WIDTHS = tuple(1 << bits for bits in range(28, -1, -4))
+PLAYERS_MAX = 1024  # of a band that is not divided, and of a level without bands
+WIDTHS = (1 << 24, 1 << 16, 1 << 8, 1)
+BANDS = 256  # in a row
 NO_BANDS = 2**31 - 1  # `levels.narrowest` of a level without any
 
 
-class Band(NamedTuple):
-    level_id: int
-    width: int
-    lowest_score: int
-
-
-def open_level(connection: Connection, level_id: int) -> None:
-    """Counts the widest bands of a level that has none, in a transaction of its own."""
+def divide(connection: Connection, level_id: int, width: int | None, lowest_score: int) -> None:
+    """Counts the bands that divide one, or a level where `width` is None, in a transaction of its own."""
+    width = width // BANDS if width else WIDTHS[0]
+    values = {"level_id": level_id, "width": width, "lowest_score": lowest_score}
+    known = connection.execute(
+        """
+        SELECT FROM bands
+         WHERE level_id = %(level_id)s AND width = %(width)s AND lowest_score = %(lowest_score)s
+        """,
+        values,
+    )
+    if known.rowcount:
+        return
     with connection.transaction():
-        connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", {"level_id": level_id})
+        connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", values)
         connection.execute(
             """
-            INSERT INTO bands (level_id, width, lowest_score, players)
-            SELECT %(level_id)s, %(width)s, lowest,
-                   (SELECT count(*)
+            INSERT INTO bands (level_id, width, lowest_score, counts)
+            SELECT %(level_id)s, %(width)s, %(lowest_score)s,
+                   add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
+              FROM (SELECT score / %(width)s AS band, count(*) AS players
                       FROM scores
-                     WHERE level_id = %(level_id)s AND score >= lowest AND score < lowest + %(width)s)
-              FROM generate_series(0, 2147483647, %(width)s::bigint) AS lowest
+                     WHERE level_id = %(level_id)s
+                       AND score >= %(lowest_score)s
+                       AND score < %(lowest_score)s + 256::bigint * %(width)s
+                     GROUP BY band) AS counted
+            HAVING count(*) > 0
                 ON CONFLICT DO NOTHING
             """,
-            {"level_id": level_id, "width": WIDEST},
+            values,
         )
         connection.execute(
-            "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s",
-            {"level_id": level_id, "width": WIDEST},
-        )
-
-
-def open_band(connection: Connection, band: Band) -> None:
-    """Counts the players of a band in the sixteen that divide it, in a transaction of its own."""
-    with connection.transaction():
-        connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", band._asdict())
-        connection.execute(
-            """
-            INSERT INTO bands (level_id, width, lowest_score, players)
-            SELECT %(level_id)s, %(width)s / 16, lowest,
-                   (SELECT count(*)
-                      FROM scores
-                     WHERE level_id = %(level_id)s AND score >= lowest AND score < lowest + %(width)s / 16)
-              FROM generate_series(%(lowest_score)s::bigint, %(lowest_score)s::bigint + %(width)s - 1, %(width)s / 16)
-                AS lowest
-                ON CONFLICT DO NOTHING
-            """,
-            band._asdict(),
-        )
-        connection.execute(
-            """
-            UPDATE bands
-               SET is_open = true
-             WHERE level_id = %(level_id)s AND width = %(width)s AND lowest_score = %(lowest_score)s
-            """,
-            band._asdict(),
-        )
-        connection.execute(
-            "UPDATE levels SET narrowest = least(narrowest, %(width)s / 16) WHERE level_id = %(level_id)s",
-            band._asdict(),
+            "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s", values
         )
 
 
@@ -83,64 +59,44 @@ def rebuild(connection: Connection) -> None:
     connection.execute("DELETE FROM levels")
     connection.execute(
         """
-        INSERT INTO levels (level_id, players, narrowest)
-        SELECT level_id, count(*), CASE WHEN count(*) > %(most)s THEN %(widest)s ELSE %(none)s END
-          FROM scores
-         GROUP BY level_id
-        """,
-        {"most": PLAYERS_MAX, "widest": WIDEST, "none": NO_BANDS},
-    )
-    connection.execute(
+        INSERT INTO levels (level_id, players)
+        SELECT level_id, count(*) FROM scores GROUP BY level_id
         """
-        INSERT INTO bands (level_id, width, lowest_score, players)
-        SELECT level_id, %(width)s, lowest,
-               (SELECT count(*)
-                  FROM scores
-                 WHERE scores.level_id = levels.level_id AND score >= lowest AND score < lowest + %(width)s)
-          FROM levels
-         CROSS JOIN generate_series(0, 2147483647, %(width)s::bigint) AS lowest
-         WHERE players > %(most)s
-        """,
-        {"most": PLAYERS_MAX, "width": WIDEST},
     )
-    for width in WIDTHS[:-1]:
-        _divide_all(connection, width)
-
-
-def _divide_all(connection: Connection, width: int) -> None:
-    """Opens all bands of a width that are full."""
-    values = {"width": width, "most": PLAYERS_MAX}
-    connection.execute(
-        """
-        INSERT INTO bands (level_id, width, lowest_score, players)
-        SELECT level_id, %(width)s / 16, lowest,
-               (SELECT count(*)
-                  FROM scores
-                 WHERE scores.level_id = band.level_id AND score >= lowest AND score < lowest + %(width)s / 16)
-          FROM bands AS band
-         CROSS JOIN generate_series(lowest_score::bigint, lowest_score::bigint + %(width)s - 1, %(width)s / 16)
-            AS lowest
-         WHERE width = %(width)s AND players > %(most)s
-        """,
-        values,
-    )
+    for width in WIDTHS:
+        _add_rows(connection, width)
     connection.execute(
         """
         UPDATE levels
-           SET narrowest = %(width)s / 16
-          FROM bands
-         WHERE bands.level_id = levels.level_id AND bands.width = %(width)s AND bands.players > %(most)s
-        """,
-        values,
+           SET narrowest = narrowest_of.width
+          FROM (SELECT level_id, min(width) AS width FROM bands GROUP BY level_id) AS narrowest_of
+         WHERE narrowest_of.level_id = levels.level_id
+        """
     )
-    connection.execute("UPDATE bands SET is_open = true WHERE width = %(width)s AND players > %(most)s", values)
+
+
+def _add_rows(connection: Connection, width: int) -> None:
+    """Adds the rows of a width for all levels, or wider bands, that are full."""
+    connection.execute(
+        """
+        INSERT INTO bands (level_id, width, lowest_score, counts)
+        SELECT level_id, %(width)s, band / 256 * 256 * %(width)s,
+               add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
+          FROM (SELECT level_id, score / %(width)s AS band, count(*) AS players
+                  FROM scores
+                 GROUP BY level_id, band) AS counted
+         GROUP BY level_id, band / 256
+        HAVING sum(players) > %(most)s
+        """,
+        {"width": width, "most": PLAYERS_MAX},
+    )
 
 
 def faults(connection: Connection) -> Iterator[str]:
     """Yields a line for each count that is wrong, row that is missing and row too many."""
     yield from _level_faults(connection)
-    yield from _count_faults(connection)
-    yield from _shape_faults(connection)
+    for width in WIDTHS:
+        yield from _band_faults(connection, width)
 
 
 def _level_faults(connection: Connection) -> Iterator[str]:
@@ -161,42 +117,29 @@ def _level_faults(connection: Connection) -> Iterator[str]:
             yield f"level {level_id}: its narrowest band is {narrowest_band} wide, not {narrowest}"
 
 
-def _count_faults(connection: Connection) -> Iterator[str]:
+def _band_faults(connection: Connection, width: int) -> Iterator[str]:
+    """A row that has grown twice as large as it should without being there was forgotten, not only not made yet."""
     rows = connection.execute(
         """
-        SELECT level_id, width, lowest_score, players, counted
-          FROM (SELECT band.*,
-                       (SELECT count(*)
+        SELECT level_id, lowest_score, bands.counts, counted.counts
+          FROM (SELECT level_id, band / 256 * 256 * %(width)s AS lowest_score, sum(players) AS players,
+                       add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players)) AS counts
+                  FROM (SELECT level_id, score / %(width)s AS band, count(*) AS players
                           FROM scores
-                         WHERE scores.level_id = band.level_id
-                           AND score >= lowest_score
-                           AND score < lowest_score::bigint + width) AS counted
-                  FROM bands AS band) AS band
-         WHERE players <> counted
-         ORDER BY level_id, lowest_score, width DESC
-        """
+                         GROUP BY level_id, band) AS band
+                 GROUP BY level_id, band / 256) AS counted
+          FULL JOIN (SELECT * FROM bands WHERE width = %(width)s) AS bands USING (level_id, lowest_score)
+         WHERE CASE WHEN bands.counts IS NULL THEN counted.players > 2 * %(most)s
+                    ELSE bands.counts <> coalesce(counted.counts, array_fill(0, '{256}')) END
+         ORDER BY level_id, lowest_score
+        """,
+        {"width": width, "most": PLAYERS_MAX},
     )
-    for level_id, width, lowest_score, players, counted in rows:
-        yield f"level {level_id}: the band from {lowest_score}, {width} wide, has {counted} players, not {players}"
-
-
-def _shape_faults(connection: Connection) -> Iterator[str]:
-    """Finds bands without all of their sixteen parts, and those that are parts of nothing."""
-    rows = connection.execute(
-        """
-        SELECT level_id, width, lowest_score, is_open, parts
-          FROM (SELECT band.level_id, band.width, band.lowest_score, band.is_open, count(part.level_id) AS parts
-                  FROM bands AS band
-                  LEFT JOIN bands AS part
-                    ON part.level_id = band.level_id
-                   AND part.width = band.width / 16
-                   AND part.lowest_score >= band.lowest_score
-                   AND part.lowest_score < band.lowest_score::bigint + band.width
-                 GROUP BY band.level_id, band.width, band.lowest_score, band.is_open) AS band
-         WHERE parts <> CASE WHEN is_open THEN 16 ELSE 0 END
-         ORDER BY level_id, lowest_score, width DESC
-        """
-    )
-    for level_id, width, lowest_score, is_open, parts in rows:
-        state = "open" if is_open else "not open"
-        yield f"level {level_id}: the band from {lowest_score}, {width} wide, is {state} and has {parts} parts"
+    for level_id, lowest_score, counts, counted in rows:
+        bands = f"level {level_id}: the bands from {lowest_score}, {width} wide,"
+        if counts is None:
+            yield f"{bands} are missing"
+            continue
+        counted = counted or [0] * BANDS
+        place = next((place for place in range(BANDS) if place >= len(counts) or counts[place] != counted[place]), 0)
+        yield f"{bands} have {counted[place]} players at place {place + 1}, not {counts[place : place + 1]}"

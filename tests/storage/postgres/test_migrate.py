@@ -1,0 +1,76 @@
+"""Migrations on PostgreSQL."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from scoresvc.config import Config
+from scoresvc.errors import StartError
+from scoresvc.storage import find_faults, migrate_database, open_store
+from scoresvc.storage.migrations import Migration
+from scoresvc.storage.postgres import migrate as module
+from scoresvc.storage.postgres.library import psycopg
+from tests.conftest import high_scores
+
+
+def test_an_empty_database_is_brought_up_to_date_once(new_settings: Config) -> None:
+    names = [migration.name for migration in module.read_migrations()]
+
+    assert migrate_database(new_settings) == names
+    assert migrate_database(new_settings) == []
+
+
+def test_of_nodes_that_migrate_at_once_one_does_it(new_settings: Config) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        applied = list(pool.map(migrate_database, [new_settings] * 6))
+
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 0, len(module.read_migrations())]
+
+
+def test_a_migration_that_fails_leaves_nothing(new_settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = module.read_migrations()[0]
+    monkeypatch.setattr(module, "read_migrations", lambda: [good, Migration(2, "0002_bad", "SELECT nothing")])
+
+    with pytest.raises(StartError, match="cannot bring the database up to date"):
+        migrate_database(new_settings)
+
+    monkeypatch.undo()
+    assert migrate_database(new_settings) == [good.name]
+
+
+def test_a_database_that_is_newer_than_the_code_is_refused(new_settings: Config) -> None:
+    migrate_database(new_settings)
+    with psycopg.connect(new_settings.database.url) as connection:
+        connection.execute("INSERT INTO scoresvc_schema VALUES (9999)")
+
+    with pytest.raises(StartError, match="has version 9999"):
+        migrate_database(new_settings)
+    with pytest.raises(StartError, match="has version 9999"):
+        list(find_faults(new_settings))
+
+
+def test_a_database_with_tables_of_another_program_is_refused_and_left_alone(new_settings: Config) -> None:
+    with psycopg.connect(new_settings.database.url) as connection:
+        connection.execute("CREATE TABLE scores (name text)")
+
+    with pytest.raises(StartError, match="already exists"):
+        migrate_database(new_settings)
+
+
+def test_a_node_of_the_version_before_goes_on_over_a_migration(
+    new_settings: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_store(new_settings)) as old:
+        old.scores.post(2, 7, 1500).result()
+        later = Migration(2, "0002_names", "ALTER TABLE scores ADD COLUMN name text")
+        migrations = [*module.read_migrations(), later]
+        monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+
+        with closing(open_store(new_settings)) as new:
+            old.scores.post(2, 8, 1600).result()
+            new.scores.post(2, 9, 1700).result()
+
+            assert high_scores(old, 2) == high_scores(new, 2) == "9=1700,8=1600,7=1500"
