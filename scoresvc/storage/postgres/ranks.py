@@ -18,38 +18,49 @@ NO_BANDS = 2**31 - 1  # `levels.narrowest` of a level without any
 
 def divide(connection: Connection, level_id: int, width: int | None, lowest_score: int) -> None:
     """Counts the bands that divide one, or a level where `width` is None, in a transaction of its own."""
-    width = width // BANDS if width else WIDTHS[0]
-    values = {"level_id": level_id, "width": width, "lowest_score": lowest_score}
-    known = connection.execute(
+    values = {
+        "level_id": level_id,
+        "width": width // BANDS if width else WIDTHS[0],
+        "lowest_score": lowest_score,
+    }
+    if not _is_divided(connection, values):
+        with connection.transaction():
+            _add_row(connection, values)
+
+
+def _is_divided(connection: Connection, values: dict[str, int]) -> bool:
+    found = connection.execute(
         """
         SELECT FROM bands
          WHERE level_id = %(level_id)s AND width = %(width)s AND lowest_score = %(lowest_score)s
         """,
         values,
     )
-    if known.rowcount:
-        return
-    with connection.transaction():
-        connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", values)
-        connection.execute(
-            """
-            INSERT INTO bands (level_id, width, lowest_score, counts)
-            SELECT %(level_id)s, %(width)s, %(lowest_score)s,
-                   add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
-              FROM (SELECT score / %(width)s AS band, count(*) AS players
-                      FROM scores
-                     WHERE level_id = %(level_id)s
-                       AND score >= %(lowest_score)s
-                       AND score < %(lowest_score)s + 256::bigint * %(width)s
-                     GROUP BY band) AS counted
-            HAVING count(*) > 0
-                ON CONFLICT DO NOTHING
-            """,
-            values,
-        )
-        connection.execute(
-            "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s", values
-        )
+    return found.rowcount > 0
+
+
+def _add_row(connection: Connection, values: dict[str, int]) -> None:
+    """The lock keeps posts out until the row has counted them all."""
+    connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", values)
+    connection.execute(
+        """
+        INSERT INTO bands (level_id, width, lowest_score, counts)
+        SELECT %(level_id)s, %(width)s, %(lowest_score)s,
+               add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
+          FROM (SELECT score / %(width)s AS band, count(*) AS players
+                  FROM scores
+                 WHERE level_id = %(level_id)s
+                   AND score >= %(lowest_score)s
+                   AND score < %(lowest_score)s + 256::bigint * %(width)s
+                 GROUP BY band) AS counted
+        HAVING count(*) > 0
+            ON CONFLICT DO NOTHING
+        """,
+        values,
+    )
+    connection.execute(
+        "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s", values
+    )
 
 
 def rebuild(connection: Connection) -> None:
