@@ -58,6 +58,7 @@ ORDER_WITHIN = {
         "sqlite.versions",
         "sqlite.sizes",
         "sqlite.lists",
+        "sqlite.appends",
         "sqlite.boards",
         "sqlite.scores",
         "sqlite.sessions",

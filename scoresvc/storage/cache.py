@@ -46,10 +46,12 @@ class Cache(Generic[K, V]):
             self._put(key, CacheEntry(value, version, now, is_used=True))
         return value
 
-    def is_used(self, key: K) -> bool:
-        """Returns whether somebody has asked for the value since it was last put there."""
+    def wanted(self, key: K, version: int, read_since: float) -> V | None:
+        """Returns the value of this version that was read since then and asked for since it was last put there."""
         entry = self._entries.get(key)
-        return entry is not None and entry.is_used
+        if entry and entry.is_used and entry.version == version and entry.read_at > read_since:
+            return entry.value
+        return None
 
     def put(self, key: K, version: int, value: V) -> None:
         """Caches a value that was read after `version` was taken."""

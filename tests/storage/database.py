@@ -18,7 +18,7 @@ Apply = Callable[[sqlite3.Connection, list[Any]], Iterable[Any]]
 class Database:
     def __init__(self, path: Path, durability: str = "full", on_broken: Callable[[], None] = end_process) -> None:
         self._connection = WritingConnection(path, durability)
-        self._connection.shorten_timeout()
+        self._connection.prepare_for_writer()
         self.transactions = Transactions(self._connection.connection, self._connection.is_in_place)
         self.writer = Writer(self.transactions, on_broken)
         self.readers = Readers(self._connection.path)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoresvc.config import Config
 from scoresvc.storage import Store, migrate_database
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.lists import Lists
+from scoresvc.storage.sqlite.lists import Lists, add_score
 from scoresvc.storage.sqlite.versions import LevelVersions
 
 pytestmark = pytest.mark.sqlite
@@ -22,7 +23,9 @@ pytestmark = pytest.mark.sqlite
 
 @pytest.fixture
 def reads(store: Store) -> Iterator[list[str]]:
-    """The statements that were run by readers, not by the writer."""
+    """The statements that were run by readers, not by the writer, once it knows that it writes alone."""
+    store.boards.high_scores(1)
+    store.scores.post(1, 7, 1).result()
     statements: list[str] = []
     read = Readers.read
 
@@ -75,38 +78,60 @@ def test_a_post_that_wants_its_rank_changes_the_list_too(store: Store, reads: li
     assert len(reads) == 1
 
 
-def test_a_change_of_another_process_during_the_update_makes_the_list_stale(settings: Config, tmp_path: Path) -> None:
+def test_a_list_is_read_again_after_another_process_has_posted(settings: Config, tmp_path: Path) -> None:
+    """Also where that process has told so before the writer did, whose word then hides the other one."""
     migrate_database(settings)
     path = settings.database.path
-    with closing(sqlite3.connect(path, isolation_level=None)) as writing:
-        readers, versions = Readers(path), LevelVersions(tmp_path / "versions")
-        lists = Lists(readers, versions)
+    readers, versions = Readers(path), LevelVersions(tmp_path / "versions")
+    lists = Lists(readers, versions)
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as writing,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
         lists.list_of(2)
-        scores = itertools.count(1)
+        lists.update(writing, [(2, 7, 0)])  # from now on it is alone
+        assert lists.list_of(2) == ""
 
-        class Interrupted:
-            """A connection; when the list has been read through it, another process posts."""
+        other.execute("INSERT INTO scores VALUES (2, 8, 9, 1)")
+        writing.execute("INSERT INTO scores VALUES (2, 7, 1, 2)")
+        lists.update(writing, [(2, 7, 1)])
 
-            def execute(self, sql: str, values: dict[str, object]) -> sqlite3.Cursor:
-                rows = writing.execute(sql, values).fetchall()
-                writing.execute("INSERT INTO scores VALUES (2, 7, ?, 1)", (next(scores),))
-                versions.advance(2)
-                return writing.execute("SELECT ?", rows[0])
+        assert lists.list_of(2) == "8=9,7=1"
 
-        lists.update(Interrupted(), [2])  # type: ignore[arg-type]
+        writing.execute("UPDATE scores SET score = 10 WHERE user_id = 7")
+        lists.update(writing, [(2, 7, 10)])
 
-        assert lists.list_of(2) == "7=1"
-        readers.close()
-        versions.close()
+        assert lists.list_of(2) == "7=10,8=9"
+    readers.close()
+    versions.close()
 
 
-def test_a_writer_that_cannot_read_a_list_leaves_it_to_the_next_reader(
-    store: Store, reads: list[str], caplog: pytest.LogCaptureFixture
+def test_a_writer_that_cannot_ask_who_else_writes_leaves_a_list_to_the_next_reader(
+    settings: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.boards.high_scores(2)
+    migrate_database(settings)
+    readers, versions = Readers(settings.database.path), LevelVersions(tmp_path / "versions")
+    lists = Lists(readers, versions)
+    broken = sqlite3.connect(settings.database.path)
+    broken.close()
+    lists.list_of(2)
 
-    with patch("scoresvc.storage.sqlite.lists._read_all", side_effect=sqlite3.OperationalError("disk I/O error")):
-        store.scores.post(2, 7, 1).result()
+    lists.update(broken, [(2, 7, 1)])
 
-    assert store.boards.high_scores(2) == "7=1"
-    assert "cannot read lists after a commit" in caplog.text
+    assert lists.list_of(2) == ""
+    assert "cannot update lists after a commit" in caplog.text
+    readers.close()
+    versions.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 6)), max_size=60))
+def test_a_list_with_a_score_added_is_the_list_of_all_bests(posts: list[tuple[int, int]]) -> None:
+    text = ""
+    bests: dict[int, tuple[int, int]] = {}  # of each user the score, negative, and when it was reached
+    for reached_at, (user_id, score) in enumerate(posts):
+        text = add_score(text, user_id, score)
+        if user_id not in bests or score > -bests[user_id][0]:
+            bests[user_id] = -score, reached_at
+
+    best_users = sorted(bests, key=bests.__getitem__)[:15]
+    assert text == ",".join([f"{user_id}={-bests[user_id][0]}" for user_id in best_users])

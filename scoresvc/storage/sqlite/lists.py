@@ -1,15 +1,22 @@
 """High-score lists as text, cached.
 
 Theory of operation: a list that a post has made stale costs its next reader a transaction of some 60 us, on the event
-loop between all other requests. The writer has the pages of the changed levels at hand, so it reads the lists again
-that somebody has asked for since it did so last, all in one query, before it acknowledges the posts. It advances a
-level's version first and reads then, as any reader does: another process that changes the level in between advances it
-again, and the list counts as stale.
+loop between all other requests. So before the writer acknowledges posts, it adds them to the cached lists that somebody
+has asked for since it did so last. What a post does to a list follows from the list alone: who is not on a full list
+has no higher score than its last entry, and one that is not full has all players of the level. A list that has a post
+already, because it was read after the commit, stays as it is.
+
+Lists may be added to only while nobody else changes the scores: where another process writes too, a list that it has
+made stale would become current again without its posts. `PRAGMA data_version` tells whether another connection has
+committed. The writer advances the versions of the levels first and asks then: what others commit later advances
+them again. What was cached before their last commit came to light is not added to; the next reader reads it again.
 """
 
 from __future__ import annotations
 
-import json
+import math
+import time
+from bisect import insort_right
 from collections.abc import Iterable
 
 from scoresvc.storage.cache import Cache
@@ -20,6 +27,9 @@ from scoresvc.storage.sqlite.versions import LevelVersions
 
 CACHE_AGE_MAX = 1.0  # seconds; then a change that was made by hand in the database shows, too
 LEVELS_CACHED = 10_000
+LIST_LENGTH = 15
+
+Post = tuple[int, int, int]  # level, user, score
 
 
 class Lists:
@@ -29,6 +39,8 @@ class Lists:
         self._readers = readers
         self._versions = versions
         self._cache: Cache[int, str] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
+        self._data_version = -1  # of the writer's connection
+        self._alone_since = -math.inf  # of time.monotonic, in seconds
 
     def list_of(self, level_id: int) -> str:
         """Returns a level's list; see `Boards.high_scores`."""
@@ -49,34 +61,48 @@ class Lists:
         )
         return str(text)
 
-    def update(self, connection: sqlite3.Connection, level_ids: Iterable[int]) -> None:
-        """To be called by the writer when levels have changed, after the commit. Never raises."""
-        changed = {level_id: self._versions.advance(level_id) for level_id in level_ids}
-        wanted = [level_id for level_id in changed if self._cache.is_used(level_id)]
-        if not wanted:
-            return
-        try:
-            texts = _read_all(connection, wanted)
-        except sqlite3.Error:  # each reader tries for itself, and is refused if it must be
-            log.exception("cannot read lists after a commit")
+    def update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
+        """To be called by the writer when posts may have changed their levels, after the commit. Never raises."""
+        by_level: dict[int, list[Post]] = {}
+        for post in posts:
+            by_level.setdefault(post[0], []).append(post)
+        texts: dict[int, str | None] = {}
+        for level_id in by_level:
+            texts[level_id] = self._cache.wanted(level_id, self._versions.version_of(level_id), self._alone_since)
+        changed = {level_id: self._versions.advance(level_id) for level_id in by_level}
+        if not any(text is not None for text in texts.values()) or not self._is_alone(connection):
             return
         for level_id, text in texts.items():
-            self._cache.put(level_id, changed[level_id], text)
+            if text is not None:
+                for _, user_id, score in by_level[level_id]:
+                    text = add_score(text, user_id, score)
+                self._cache.put(level_id, changed[level_id], text)
+
+    def _is_alone(self, connection: sqlite3.Connection) -> bool:
+        """Returns whether no other connection has committed since this was asked last."""
+        try:
+            ((version,),) = connection.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:  # each reader tries for itself, and is refused if it must be
+            log.exception("cannot update lists after a commit")
+            return False
+        if version == self._data_version:
+            return True
+        self._data_version = version
+        self._alone_since = time.monotonic()
+        return False
 
 
-def _read_all(connection: sqlite3.Connection, level_ids: list[int]) -> dict[int, str]:
-    ((texts,),) = connection.execute(
-        """
-        SELECT json_group_object(level_id,
-                                 (SELECT coalesce(group_concat(user_id || '=' || score), '')
-                                    FROM (SELECT user_id, score
-                                            FROM scores
-                                           WHERE scores.level_id = levels.level_id
-                                           ORDER BY score DESC, reached_at
-                                           LIMIT 15)))
-          FROM (SELECT value AS level_id
-                  FROM json_each(:level_ids)) AS levels
-        """,
-        {"level_ids": json.dumps(level_ids)},
-    ).fetchall()
-    return {int(level_id): text for level_id, text in json.loads(texts).items()}
+def add_score(text: str, user_id: int, score: int) -> str:
+    """Returns a list with a user's score that comes later than all that are on it."""
+    entries = text.split(",") if text else []
+    own = next((entry for entry in entries if entry.startswith(f"{user_id}=")), None)
+    if own is not None:
+        if _score_of(own) >= score:
+            return text
+        entries.remove(own)
+    insort_right(entries, f"{user_id}={score}", key=lambda entry: -_score_of(entry))
+    return ",".join(entries[:LIST_LENGTH])
+
+
+def _score_of(entry: str) -> int:
+    return int(entry.partition("=")[2])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from scoresvc.scores import Session, Timestamp
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
+from scoresvc.storage.sqlite.appends import LOG_IN, Appends, NewSession
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.transactions import Begin, Change
@@ -16,7 +16,6 @@ from scoresvc.storage.write import Write
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
 
-NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when it expires in Unix seconds
 Slice = tuple[float, int]  # now in Unix seconds, the number of sessions
 
 
@@ -80,31 +79,20 @@ class Sessions:
 class SessionChanges:
     """What the writer does for sessions. With `one_per_user` a login ends the user's earlier ones."""
 
-    def __init__(self, one_per_user: bool) -> None:
+    def __init__(self, appends: Appends, one_per_user: bool) -> None:
         self.one_per_user = one_per_user
-        self.log_in = Change("log_in", self._replace if one_per_user else self._insert)
+        self._store = appends.store_sessions
+        if one_per_user:
+            self.log_in = Change(LOG_IN, self._replace)
+        else:
+            self.log_in = Change(LOG_IN, self._store, together=appends.store)
         self.purge = Change("purge", self._delete_slices)
 
-    def _replace(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
+    def _replace(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
         for session in sessions:
             connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": session[1]})
-            self._insert(connection, [session])
-        return [None] * len(sessions)
-
-    def _insert(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[None]:
-        """One statement for all, so that Python's lock is given up once; JSON has no bytes: the hashes are one blob."""
-        connection.execute(
-            """
-            INSERT INTO sessions (key_hash, user_id, expires_at)
-            SELECT substr(:hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
-              FROM json_each(:sessions)
-            """,
-            {
-                "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
-                "sessions": json.dumps([(user_id, expires_at) for _, user_id, expires_at in sessions]),
-            },
-        )
-        return [None] * len(sessions)
+            self._store(connection, [session])
+        return [True] * len(sessions)
 
     def _delete_slices(self, connection: sqlite3.Connection, slices: list[Slice]) -> list[int]:
         """Returns for each how many were deleted."""

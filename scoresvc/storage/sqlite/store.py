@@ -13,6 +13,7 @@ from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.purging import SessionPurger
 from scoresvc.storage.sqlite import check, migrate
+from scoresvc.storage.sqlite.appends import Appends, create_view
 from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
@@ -113,7 +114,8 @@ def _open_database(config: Config) -> WritingConnection:
     except BaseException:
         database.close()
         raise
-    database.shorten_timeout()
+    database.prepare_for_writer()
+    create_view(database.connection)
     return database
 
 
@@ -126,7 +128,8 @@ def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[st
         raise StartError(f"cannot use the database {path}: {error}") from None
     readers = Readers(path)
     lists = Lists(readers, versions)
-    changes = ScoreChanges(lists, clock), SessionChanges(config.sessions.one_per_user)
+    appends = Appends(clock)
+    changes = ScoreChanges(lists, appends), SessionChanges(appends, config.sessions.one_per_user)
     return Parts(readers, versions, lists, counters, *changes)
 
 

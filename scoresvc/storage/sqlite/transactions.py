@@ -27,6 +27,10 @@ def _nothing(connection: sqlite3.Connection, rows: Any, outputs: Any) -> None:
     return None
 
 
+# Gets rows and returns outputs, both by name of the change.
+Together = Callable[[sqlite3.Connection, Mapping[str, list[Any]]], Mapping[str, Iterable[Any]]]
+
+
 def ignore(count: int) -> None:
     return None
 
@@ -38,14 +42,14 @@ class Change(Generic[R, T]):
     `apply` returns one output for each row; it may be called again after a rollback. Rows and outputs are numbers,
     bytes, text, None, and tuples of them, so that they can be sent to another process, which knows the change by its
     `name`. `after_commit` is called by the writer with all rows and their outputs, before the writes are acknowledged;
-    it must not raise. A change of a single SQL statement is atomic by itself: it needs no BEGIN and no COMMIT, each of
-    which would give up the interpreter's lock and wait for it again.
+    it must not raise. `together`, where it is given, makes all changes that have the same one in a single SQL
+    statement, which is atomic by itself: it needs no BEGIN and no COMMIT.
     """
 
     name: str
     apply: Callable[[sqlite3.Connection, list[R]], Iterable[T]]
     after_commit: Callable[[sqlite3.Connection, list[R], list[T]], object] = _nothing
-    is_single_statement: bool = False
+    together: Together | None = None
 
 
 class Begin(Protocol):
@@ -120,12 +124,16 @@ class Transactions:
         return self._fault if time.monotonic() - self._failed_at < FAULT_AGE_MAX else ""
 
     def _make_changes(self, changes: Mapping[Change[Any, Any], Batch]) -> None:
-        if len(changes) > 1 or not next(iter(changes)).is_single_statement:
-            self._connection.execute("BEGIN IMMEDIATE")
+        together = next(iter(changes)).together
+        if together and all(change.together == together for change in changes):
+            rows = {change.name: [write.row for write in writes] for change, writes in changes.items()}
+            outputs = together(self._connection, rows)
+            for change, writes in changes.items():
+                _set_outputs(writes, outputs[change.name])
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
         for change, writes in changes.items():
-            outputs = change.apply(self._connection, [write.row for write in writes])
-            for write, output in zip(writes, outputs, strict=True):
-                write.output = output
+            _set_outputs(writes, change.apply(self._connection, [write.row for write in writes]))
 
     def _is_locked_out_by(self, error: Exception) -> bool:
         """Returns whether another program holds the database, so that nothing was done yet."""
@@ -190,6 +198,11 @@ def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:
     for write in batch:
         writes.setdefault(write.change, []).append(write)
     return writes
+
+
+def _set_outputs(writes: Batch, outputs: Iterable[Any]) -> None:
+    for write, output in zip(writes, outputs, strict=True):
+        write.output = output
 
 
 def _rows_and_outputs(writes: Batch) -> tuple[list[Any], list[Any]]:
