@@ -13,8 +13,9 @@ contradict each other. llhttp is strict by itself; no leniency is on. Rules that
 - `Upgrade` makes it end HTTP, where RFC 9110, 7.8, lets a server ignore the field: when it complains, the field is
   renamed. Only clients that offer h2c have it, such as Java's, once a connection.
 
-The same clients send the same heads again and again, so the last ones are cached; a long one never is, and what is
-cached holds at most HEADS_CACHED * HEAD_BYTES_CACHED_MAX bytes of clients, twice. Nothing may change a `Head`.
+The same clients send the same header again and again, mostly with another request line, so what the last lines and the
+last headers say is cached; a long one never is, and each cache holds at most CACHED * CACHED_BYTES_MAX bytes of
+clients, twice. Nothing may change what is cached.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from scoresvc.errors import BadContentLength
@@ -39,8 +41,8 @@ from scoresvc.http.errors import (
 )
 from scoresvc.limits import HEADER_FIELDS_MAX
 
-HEADS_CACHED = 1024
-HEAD_BYTES_CACHED_MAX = 512
+CACHED = 1024  # lines, and as many headers
+CACHED_BYTES_MAX = 512  # of each
 
 # The header fields that are kept: those that the API reads, then those that frame the message.
 API_FIELDS = (
@@ -68,20 +70,43 @@ _ABSOLUTE_TARGET = re.compile("https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTAL
 _HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\])(?::[0-9]{0,5})?")
 
 
-class Head(NamedTuple):
+class Line(NamedTuple):
+    """What a request line says."""
+
     method: str
     path: str  # percent-escapes decoded; each character stands for one byte
     query: str  # without the question mark, percent-escapes kept
-    headers: Mapping[str, str]  # FIELDS_KEPT, by lower-case name; values of a repeated one with commas between them
     is_http_1_0: bool
+
+
+class Header(NamedTuple):
+    """What a header says."""
+
+    fields: Mapping[str, str]  # FIELDS_KEPT, by lower-case name; values of a repeated one with commas between them
     keeps_alive: bool
     expects_continue: bool
     body_length: int  # bytes; or CHUNKED
 
 
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """See Line and Header."""
+
+    method: str
+    path: str
+    query: str
+    is_http_1_0: bool
+    headers: Mapping[str, str]
+    keeps_alive: bool
+    expects_continue: bool
+    body_length: int
+
+
 def read_head(head: bytes) -> Head:
     """Returns what is said in a head, whose empty line is its end and is nowhere before. Raises a Refusal."""
-    return _read_cached(head) if len(head) <= HEAD_BYTES_CACHED_MAX else _read(head)
+    end = head.index(b"\r\n") + 2
+    line = _read_line_cached(head[:end]) if end <= CACHED_BYTES_MAX else _read_line(head[:end])
+    read_header = _read_header_cached if len(head) - end <= CACHED_BYTES_MAX else _read_header
+    return Head(*line, *read_header(head[end:], line.is_http_1_0))
 
 
 def check_part(part: bytes, start: int) -> None:
@@ -92,26 +117,24 @@ def check_part(part: bytes, start: int) -> None:
         raise BadRequest
 
 
-def _read(head: bytes) -> Head:
-    line = _match_line(head)
-    method, target, minor = line.groups()
-    path, query = _read_target(target)
-    fields = _read_fields(head[line.end() :])
-    is_http_1_0 = minor == b"0"
+def _read_line(line: bytes) -> Line:
+    method, target, minor = _match_line(line).groups()
+    return Line(method.decode(), *_read_target(target), minor == b"0")
+
+
+def _read_header(header: bytes, is_http_1_0: bool) -> Header:
+    fields = _read_fields(header)
     _check_host(fields.kept.get("host"), is_http_1_0)
-    return Head(
-        method.decode(),
-        path,
-        query,
+    return Header(
         fields.kept,
-        is_http_1_0,
         _reads_keep_alive(fields.kept.get("connection"), is_http_1_0),
         _reads_continue(fields.kept.get("expect"), is_http_1_0),
         0 if fields.is_complete else _read_body_length(fields.kept, is_http_1_0),
     )
 
 
-_read_cached = lru_cache(HEADS_CACHED)(_read)
+_read_line_cached = lru_cache(CACHED)(_read_line)
+_read_header_cached = lru_cache(CACHED)(_read_header)
 
 
 def _match_line(head: bytes) -> re.Match[bytes]:
