@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+PUTS_MAX = 8  # of a value that nobody asks for
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -16,7 +18,7 @@ class CacheEntry(Generic[V]):
     value: V
     version: int
     read_at: float  # of time.monotonic, in seconds
-    is_used: bool  # whether somebody has asked for it
+    puts: int = 0  # since somebody has asked for it
 
 
 class Cache(Generic[K, V]):
@@ -39,23 +41,25 @@ class Cache(Generic[K, V]):
         now = time.monotonic()
         entry = self._entries.get(key)
         if entry and entry.version == version and now - entry.read_at <= self._age_max:
-            entry.is_used = True
+            entry.puts = 0
             return entry.value
         value = read(*arguments)
         if value is not None and self._count_max:
-            self._put(key, CacheEntry(value, version, now, is_used=True))
+            self._put(key, CacheEntry(value, version, now))
         return value
 
     def wanted(self, key: K, version: int, read_since: float) -> V | None:
-        """Returns the value of this version that was read since then and asked for since it was last put there."""
+        """Returns the value of this version that was read since then, unless nobody asks for it any more."""
         entry = self._entries.get(key)
-        if entry and entry.is_used and entry.version == version and entry.read_at > read_since:
+        if entry and entry.puts < PUTS_MAX and entry.version == version and entry.read_at > read_since:
             return entry.value
         return None
 
     def put(self, key: K, version: int, value: V) -> None:
-        """Caches a value that was read after `version` was taken."""
-        self._put(key, CacheEntry(value, version, time.monotonic(), is_used=False))
+        """Caches a value that is at least as new as `version`, in the place of another."""
+        entry = self._entries.get(key)
+        puts = entry.puts + 1 if entry else 1
+        self._put(key, CacheEntry(value, version, time.monotonic(), puts))
 
     def _put(self, key: K, entry: CacheEntry[V]) -> None:
         if len(self._entries) >= self._count_max:

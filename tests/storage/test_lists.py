@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scoresvc.config import Config
 from scoresvc.storage import Store, migrate_database
+from scoresvc.storage.cache import PUTS_MAX
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Lists, add_score
@@ -51,10 +52,10 @@ def test_a_list_that_is_read_again_after_each_post_is_read_from_the_database_onc
 
 def test_a_list_that_nobody_reads_any_more_is_not_kept_current(store: Store, reads: list[str]) -> None:
     store.boards.high_scores(2)
-    store.scores.post(2, 7, 1).result()
-    store.scores.post(2, 7, 2).result()
+    for score in range(PUTS_MAX + 1):
+        store.scores.post(2, 7, score).result()
 
-    assert store.boards.high_scores(2) == "7=2"
+    assert store.boards.high_scores(2) == f"7={PUTS_MAX}"
     assert len(reads) == 2
 
 

@@ -2,7 +2,7 @@
 
 Theory of operation: a list that a post has made stale costs its next reader a transaction of some 60 us, on the event
 loop between all other requests. So before the writer acknowledges posts, it adds them to the cached lists that somebody
-has asked for since it did so last. What a post does to a list follows from the list alone: who is not on a full list
+has asked for lately. What a post does to a list follows from the list alone: who is not on a full list
 has no higher score than its last entry, and one that is not full has all players of the level. A list that has a post
 already, because it was read after the commit, stays as it is.
 
