@@ -35,18 +35,18 @@ connection.execute("ROLLBACK")
 SERVE_UNTIL_THE_WRITER_DIES = """
 import sys
 from scoresvc import cli
-from scoresvc.storage.sqlite.scores import ScoreChanges
+from scoresvc.storage.sqlite.appends import POST, Appends
 posts_left = 100
-store = ScoreChanges._store
+store = Appends.store
 
-def store_some(changes, connection, posts):
+def store_some(appends, connection, rows):
     global posts_left
-    posts_left -= len(posts)
+    posts_left -= len(rows.get(POST, ()))
     if posts_left < 0:
         raise SystemExit("the writer dies")
-    return store(changes, connection, posts)
+    return store(appends, connection, rows)
 
-ScoreChanges._store = store_some
+Appends.store = store_some
 sys.exit(cli.main())
 """
 

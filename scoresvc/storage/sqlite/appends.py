@@ -9,9 +9,10 @@ holds nothing; a row that is inserted there is a whole batch. View and trigger a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Post
@@ -79,10 +80,10 @@ class Appends:
             VALUES (:posts, :now, :hashes, :sessions)
             """,
             {
-                "posts": json.dumps(posts),
+                "posts": _write(posts),
                 "now": int(self._clock() * 1_000_000),
                 "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
-                "sessions": json.dumps([(user_id, expires_at) for _, user_id, expires_at in sessions]),
+                "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
             },
         )
         # What a trigger does is in no `rowcount`.
@@ -94,3 +95,7 @@ class Appends:
 
     def store_sessions(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
         return self.store(connection, {LOG_IN: sessions})[LOG_IN]
+
+
+def _write(rows: Sequence[Any]) -> str:
+    return msgspec.json.encode(rows).decode()
