@@ -17,15 +17,19 @@ NO_BANDS = 2**31 - 1  # `levels.narrowest` of a level without any
 
 
 def divide(connection: Connection, level_id: int, width: int | None, lowest_score: int) -> None:
-    """Counts the bands that divide one, or a level where `width` is None, in a transaction of its own."""
-    values = {
-        "level_id": level_id,
-        "width": width // BANDS if width else WIDTHS[0],
-        "lowest_score": lowest_score,
-    }
-    if not _is_divided(connection, values):
-        with connection.transaction():
-            _add_row(connection, values)
+    """Counts the bands that divide one, or a level where `width` is None, and those that divide the full ones of them.
+
+    Each row of bands is counted in a transaction of its own.
+    """
+    own_width = width // BANDS if width else WIDTHS[0]
+    values = {"level_id": level_id, "width": own_width, "lowest_score": lowest_score}
+    if _is_divided(connection, values):
+        return
+    with connection.transaction():
+        counts = _add_row(connection, values)
+    for place, players in enumerate(counts):
+        if players > PLAYERS_MAX and own_width > 1:
+            divide(connection, level_id, own_width, lowest_score + place * own_width)
 
 
 def _is_divided(connection: Connection, values: dict[str, int]) -> bool:
@@ -39,10 +43,10 @@ def _is_divided(connection: Connection, values: dict[str, int]) -> bool:
     return found.rowcount > 0
 
 
-def _add_row(connection: Connection, values: dict[str, int]) -> None:
-    """The lock keeps posts out until the row has counted them all."""
+def _add_row(connection: Connection, values: dict[str, int]) -> list[int]:
+    """Returns the counts, nothing where another node was faster. The lock keeps posts out until all are counted."""
     connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", values)
-    connection.execute(
+    rows = connection.execute(
         """
         INSERT INTO bands (level_id, width, lowest_score, counts)
         SELECT %(level_id)s, %(width)s, %(lowest_score)s,
@@ -55,12 +59,14 @@ def _add_row(connection: Connection, values: dict[str, int]) -> None:
                  GROUP BY band) AS counted
         HAVING count(*) > 0
             ON CONFLICT DO NOTHING
+        RETURNING counts
         """,
         values,
-    )
+    ).fetchall()
     connection.execute(
         "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s", values
     )
+    return rows[0][0] if rows else []
 
 
 def rebuild(connection: Connection) -> None:
