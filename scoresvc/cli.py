@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,13 @@ def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     return 0
 
 
+def run_copy(settings: Config, options: argparse.Namespace) -> int:
+    """Copies a database file into the server's database that [database] url names, which has no scores yet."""
+    rows = storage.copy_database(settings, options.file)
+    print(f"{storage.describe(settings)}: copied {rows['scores']} scores and {rows['sessions']} sessions")
+    return 0
+
+
 def run_check(settings: Config, options: argparse.Namespace) -> int:
     """Checks the ranks and the indexes against the scores; exit status 1 where something is wrong."""
     faults = _print_faults(settings)
@@ -166,11 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         for name in config.options_of(section):
             _add_flags(serving, section, name)
 
-    _add_flags(_add_command(commands, "migrate", run_migrate), "database", "path")
-
-    checking = _add_command(commands, "check", run_check)
-    _add_flags(checking, "database", "path")
-    checking.add_argument("--repair", action="store_true", help="rebuild the ranks and the indexes where one is wrong")
+    _add_database_commands(commands)
 
     health = _add_command(commands, "health", run_health)
     health.add_argument("--url", help="the address to ask, instead of /health at [server] host and port")
@@ -185,6 +189,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_flags(jsontcp, "log", "file")
     jsontcp.add_argument("application", metavar="MODULE:APP", nargs="?", default="scoresvc:app")
     return parser
+
+
+def _add_database_commands(commands: Any) -> None:
+    _add_flags(_add_command(commands, "migrate", run_migrate), "database", "path")
+
+    copying = _add_command(commands, "copy", run_copy)
+    copying.add_argument("file", metavar="FILE", type=Path, help="the database to copy, while nothing is posted to it")
+
+    checking = _add_command(commands, "check", run_check)
+    _add_flags(checking, "database", "path")
+    checking.add_argument("--repair", action="store_true", help="rebuild the ranks and the indexes where one is wrong")
 
 
 def _add_command(commands: Any, name: str, command: Command) -> argparse.ArgumentParser:

@@ -74,6 +74,7 @@ ORDER_WITHIN = {
         "postgres.transactions",
         "postgres.migrate",
         "postgres.ranks",
+        "postgres.copying",
         "postgres.check",
         "postgres.sizes",
         "postgres.lists",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from scoresvc.config import Config
+from scoresvc.errors import StartError
 from scoresvc.storage.postgres import store as postgres_store
 from scoresvc.storage.sqlite import store as sqlite_store
 from scoresvc.storage.sqlite.messages import MessageStream, make_pair
@@ -17,6 +19,7 @@ __all__ = [
     "MessageStream",
     "Store",
     "WouldBlock",
+    "copy_database",
     "describe",
     "engine_name",
     "find_faults",
@@ -77,6 +80,16 @@ def engine_name(config: Config) -> str:
 def migrate_database(config: Config) -> list[str]:
     """Brings the database up to date; returns the names of the migrations that were applied. Raises StartError."""
     return _engine_of(config).migrate_database(config)
+
+
+def copy_database(config: Config, path: Path) -> dict[str, int]:
+    """Copies the SQLite database at `path` into the PostgreSQL one, which has no scores; returns the rows by table.
+
+    Raises StartError.
+    """
+    if not config.database.url:
+        raise StartError("scoresvc copy needs [database] url: it copies into a PostgreSQL database")
+    return postgres_store.copy_database(config, path)
 
 
 def find_faults(config: Config) -> Iterator[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from scoresvc.config import Config
 from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.postgres import check, migrate
+from scoresvc.storage.postgres import check, copying, migrate
 from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.connections import ConnectionPool, connect_alone, without_password
 from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
@@ -123,6 +124,13 @@ def describe(config: Config) -> str:
 def migrate_database(config: Config) -> list[str]:
     with closing(connect_alone(config.database.url)) as connection:
         return migrate.migrate(connection)
+
+
+def copy_database(config: Config, path: Path) -> dict[str, int]:
+    """Copies the SQLite database at `path` into this one, which has no scores; see `copying.copy_database`."""
+    with closing(connect_alone(config.database.url)) as connection:
+        migrate.migrate(connection)
+        return copying.copy_database(path, connection)
 
 
 def find_faults(config: Config) -> Iterator[str]:
