@@ -14,7 +14,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import product
+from itertools import accumulate, product, repeat
 from pathlib import Path
 
 from tqdm import tqdm
@@ -39,9 +39,10 @@ from tests.postgres import Cluster
 from tests.running import Server
 
 SCORE_MAX = 2**31 - 1
+PLAYERS = 10_000  # of each of the levels, at the storage
 QUESTIONS = 3000
 CONNECTIONS = 2  # that post, at the storage
-SETTINGS = ("max_wal_size=2GB", "shared_buffers=256MB", "checkpoint_timeout=15min")
+SETTINGS = ("max_wal_size=2GB", "shared_buffers=1GB", "checkpoint_timeout=15min")
 
 
 # Through one node
@@ -122,21 +123,37 @@ def post_batches(scores: PipelinedScores | UnrankedScores, posts: Sequence[tuple
 
 
 def measure_storage(url: str, rounds: int, count: int) -> tuple[Spread, Spread, Spread]:
-    """Returns the improving posts a second to 100 levels, with ranks and without, and their ratio."""
-    chance, score = random.Random(1), 0
+    """Returns the improving posts a second to 100 levels of 10,000 players, with ranks and without, and their ratio."""
+    fill_levels(url)
+    chance = random.Random(1)
+    rises = accumulate(repeat(1000), initial=SCORE_MAX // 4)
     rates: tuple[list[float], list[float]] = [], []
     with scores_of(url, CONNECTIONS) as forms:
-        for form in forms:
-            post_batches(form, [(chance.randrange(LEVELS), chance.randrange(100_000), 1) for _ in range(count)])
-        for _ in tqdm(range(rounds), desc="posts"):
+        for turn in tqdm(range(rounds + 1), desc="posts"):
             for form, measured in zip(forms, rates, strict=True):
-                posts = []
-                for _ in range(count):
-                    score += chance.randrange(1, 2000)
-                    posts.append((chance.randrange(LEVELS), chance.randrange(100_000), score % SCORE_MAX))
-                measured.append(post_batches(form, posts))
-    repair(Config(database=DatabaseOptions(url=url)))
+                posts = [
+                    (chance.randrange(LEVELS), chance.randrange(PLAYERS), next(rises) % SCORE_MAX) for _ in range(count)
+                ]
+                rate = post_batches(form, posts)
+                if turn:  # the first one warms up
+                    measured.append(rate)
     return spread(rates[0]), spread(rates[1]), ratios(rates[0], rates[1])
+
+
+def fill_levels(url: str) -> None:
+    settings = Config(database=DatabaseOptions(url=url))
+    migrate_database(settings)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            """
+            INSERT INTO scores (level_id, user_id, score, reached_at)
+            SELECT level_id, user_id, (random() * %(most)s)::int, user_id
+              FROM generate_series(0, %(levels)s - 1) AS level_id, generate_series(0, %(players)s - 1) AS user_id
+            """,
+            {"most": SCORE_MAX // 4, "levels": LEVELS, "players": PLAYERS},
+        )
+        repair(settings)
+        connection.execute("VACUUM ANALYZE")
 
 
 # One large level
@@ -167,11 +184,11 @@ def time_ranks(store: Store, players: int) -> list[float]:
 
 
 def measure_large_posts(url: str, distribution: str, players: int, rounds: int) -> Spread:
-    """Returns what a post with ranks costs in one without."""
+    """Returns what a post with ranks costs in one without, on one connection: the lock of the level admits no two."""
     chance = random.Random(players)
     costs: tuple[list[float], list[float]] = [], []
     score_of = DISTRIBUTIONS[distribution]
-    with scores_of(url, CONNECTIONS) as forms:
+    with scores_of(url, 1) as forms:
         for turn in range(rounds + 1):
             for form, measured in zip(forms, costs, strict=True):
                 users = [chance.randrange(players) for _ in range(20 * BATCH_MAX)]
@@ -213,7 +230,6 @@ def run(cluster: Cluster, folder: Path, chosen: object) -> None:
             print(f"{workload}: SQLite {sqlite:,.0f}/s, PostgreSQL {postgres:,.0f}/s, ratio {ratio:.2f}", flush=True)
     if "storage" in chosen.only:
         with cluster.database() as url:
-            migrate_database(Config(database=DatabaseOptions(url=url)))
             ranked, unranked, ratio = measure_storage(url, chosen.rounds, chosen.posts)
             print(f"storage: {ranked:,.0f} posts/s, without ranks {unranked:,.0f}/s, ratio {ratio:.2f}", flush=True)
     if "level" in chosen.only:
