@@ -16,6 +16,7 @@ CREATE TABLE scores (
     level_id   integer NOT NULL CHECK (level_id >= 0),
     user_id    integer NOT NULL CHECK (user_id >= 0),
     score      integer NOT NULL CHECK (score >= 0),
+    previous   integer,           -- the best before, which the statement that stores a better one gives back
     reached_at bigint  NOT NULL,  -- Unix microseconds, rising among equal scores of a level
     PRIMARY KEY (level_id, user_id)
 ) WITH (fillfactor = 90);

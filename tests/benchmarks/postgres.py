@@ -23,7 +23,7 @@ from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, migrate_database, open_store, repair
 from scoresvc.storage.postgres.connections import ConnectionPool
 from scoresvc.storage.postgres.library import psycopg
-from scoresvc.storage.postgres.scores import STORE, PipelinedScores, Post, _arrays, _best_of
+from scoresvc.storage.postgres.scores import PipelinedScores, Post, _arrays, _best_of
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
 from scoresvc.storage.write import Write
@@ -84,6 +84,22 @@ def serving(folder: Path, url: str) -> Iterator[Server]:
 # At the storage
 
 
+STORE_ALONE = """
+INSERT INTO scores (level_id, user_id, score, reached_at)
+SELECT post.level_id, post.user_id, post.score,
+       post.place + greatest((extract(epoch FROM statement_timestamp()) * 1000000)::bigint,
+                             (SELECT max(reached_at) + 1
+                                FROM scores
+                               WHERE level_id = post.level_id AND score = post.score))
+  FROM unnest(%(levels)s::int[], %(users)s::int[], %(scores)s::int[])
+       WITH ORDINALITY AS post (level_id, user_id, score, place)
+    ON CONFLICT (level_id, user_id)
+       DO UPDATE SET score = excluded.score,
+                     reached_at = excluded.reached_at
+               WHERE excluded.score > scores.score
+"""
+
+
 class UnrankedScores:
     """Posts of which nothing but the best scores is kept."""
 
@@ -95,7 +111,7 @@ class UnrankedScores:
         return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=False), lambda output: None)
 
     def _send(self, connection: psycopg.Connection[tuple[object, ...]], posts: list[Post]) -> SentChange[None]:
-        connection.execute(STORE, {"now": None, **_arrays(_best_of(posts))})
+        connection.execute(STORE_ALONE, _arrays(_best_of(posts)))
         return SentChange(lambda: [None] * len(posts))
 
 

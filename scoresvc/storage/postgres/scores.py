@@ -1,11 +1,10 @@
 """Scores: the best of each user on each level.
 
-Theory of operation: the statements of all posts of a batch go in one transaction, in this order, and none depends on an
-answer to another. LOCK takes the rows of the levels, in the order of their numbers so that no two nodes wait for each
-other, and makes those that are new. From there on the levels are ours: what a statement reads stays true until the
-commit. PREVIOUS reads what is to be told of a post. COUNT counts new players and moves others between bands; it
-compares with the scores that stand, so it comes before STORE, which stores what is better. RANK reads what the posts
-came to. To do all of it in one statement was tried: that one gets a plan which takes thirty times as long.
+Theory of operation: the statements of all posts of a batch go in one transaction, and none depends on an answer to
+another. LOCK takes the rows of the levels, in the order of their numbers so that no two nodes wait for each other, and
+makes those that are new. From there on the levels are ours: what is read stays true until the commit. STORE stores what
+is better, which tells how many players are new and between which bands the others move, and counts them. RANK reads
+what became of the posts whose outcome is asked for.
 
 Of several posts of a user to a level only the best is stored, because ON CONFLICT cannot touch a row twice. A band or
 a level that has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death, is
@@ -45,38 +44,44 @@ SELECT level_id, 0
     ON CONFLICT (level_id) DO UPDATE SET players = level.players
 """
 
-PREVIOUS = """
-SELECT post.level_id, post.user_id, scores.score
-  FROM unnest(%(levels)s::int[], %(users)s::int[]) AS post (level_id, user_id)
-  JOIN scores ON scores.level_id = post.level_id AND scores.user_id = post.user_id
-"""
-
-COUNT = """
-  WITH better AS (
-       SELECT post.level_id, post.score, scores.score AS previous, levels.narrowest
-         FROM unnest(%(levels)s::int[], %(users)s::int[], %(scores)s::int[]) AS post (level_id, user_id, score)
-         JOIN levels ON levels.level_id = post.level_id
-         LEFT JOIN scores ON scores.level_id = post.level_id AND scores.user_id = post.user_id
-        WHERE scores.score IS NULL OR post.score > scores.score),
+STORE = """
+  WITH stored AS (
+       INSERT INTO scores AS best (level_id, user_id, score, reached_at)
+       SELECT post.level_id, post.user_id, post.score,
+              post.place - 1 + greatest(coalesce(%(now)s::bigint,
+                                                 (extract(epoch FROM statement_timestamp()) * 1000000)::bigint),
+                                        (SELECT max(reached_at) + 1
+                                           FROM scores
+                                          WHERE level_id = post.level_id AND score = post.score))
+         FROM unnest(%(levels)s::int[], %(users)s::int[], %(scores)s::int[])
+              WITH ORDINALITY AS post (level_id, user_id, score, place)
+           ON CONFLICT (level_id, user_id)
+              DO UPDATE SET previous = best.score,
+                            score = excluded.score,
+                            reached_at = excluded.reached_at
+                      WHERE excluded.score > best.score
+    RETURNING level_id, user_id, score, previous),
        entered AS (
        UPDATE levels
           SET players = levels.players + entering.players
          FROM (SELECT level_id, count(*) AS players
-                 FROM better
+                 FROM stored
                 WHERE previous IS NULL
                 GROUP BY level_id) AS entering
         WHERE levels.level_id = entering.level_id
     RETURNING levels.level_id, levels.players, levels.narrowest),
-       step (level_id, narrowest, score, players) AS (
-       SELECT level_id, narrowest, score, 1 FROM better
+       step (level_id, score, players) AS (
+       SELECT level_id, score, 1 FROM stored
         UNION ALL
-       SELECT level_id, narrowest, previous, -1 FROM better WHERE previous IS NOT NULL),
+       SELECT level_id, previous, -1 FROM stored WHERE previous IS NOT NULL),
        moved AS (
-       SELECT level_id, width, score / width AS band, sum(players) AS players
+       SELECT level_id, width, step.score / width AS band, sum(step.players) AS players
          FROM step
+         JOIN levels USING (level_id)
          JOIN (VALUES (16777216), (65536), (256), (1)) AS digit (width) ON width >= narrowest
+        WHERE narrowest < %(none)s
         GROUP BY level_id, width, band
-       HAVING sum(players) <> 0),
+       HAVING sum(step.players) <> 0),
        changed AS (
        SELECT level_id, width, band / 256 * 256 * width AS lowest_score,
               array_agg(band %% 256 + 1) AS places, array_agg(players) AS changes
@@ -90,30 +95,18 @@ COUNT = """
           AND bands.width = changed.width
           AND bands.lowest_score = changed.lowest_score
     RETURNING bands.*, places, changes)
-SELECT level_id, width, lowest_score + (place - 1) * width
+SELECT 'stored', level_id, user_id, previous
+  FROM stored
+ WHERE %(is_asked)s
+ UNION ALL
+SELECT 'full', level_id, width, lowest_score + (place - 1) * width
   FROM counted
  CROSS JOIN unnest(places, changes) AS change (place, players)
  WHERE width > 1 AND counts[place] / %(full)s > (counts[place] - change.players) / %(full)s
  UNION ALL
-SELECT level_id, NULL, 0
+SELECT 'full', level_id, NULL, 0
   FROM entered
  WHERE players > %(full)s AND narrowest = %(none)s
-"""
-
-STORE = """
-INSERT INTO scores (level_id, user_id, score, reached_at)
-SELECT post.level_id, post.user_id, post.score,
-       post.place - 1 + greatest(coalesce(%(now)s::bigint,
-                                          (extract(epoch FROM statement_timestamp()) * 1000000)::bigint),
-                                 (SELECT max(reached_at) + 1
-                                    FROM scores
-                                   WHERE level_id = post.level_id AND score = post.score))
-  FROM unnest(%(levels)s::int[], %(users)s::int[], %(scores)s::int[])
-       WITH ORDINALITY AS post (level_id, user_id, score, place)
-    ON CONFLICT (level_id, user_id)
-       DO UPDATE SET score = excluded.score,
-                     reached_at = excluded.reached_at
-               WHERE excluded.score > scores.score
 """
 
 RANK = """
@@ -145,15 +138,14 @@ class PipelinedScores:
             "now": int(self._clock() * 1_000_000) if self._clock else None,
             "full": PLAYERS_MAX,
             "none": NO_BANDS,
+            "is_asked": bool(ranked),
             **_arrays(best),
         }
-        levels = sorted({post.level_id for post in best})
-        connection.execute(LOCK, {"locked": write_array(levels)})
-        previous = connection.execute(PREVIOUS, _arrays(ranked)) if ranked else None
-        counted = connection.execute(COUNT, values)
-        connection.execute(STORE, values)
+        connection.execute(LOCK, {"locked": write_array(sorted({post.level_id for post in best}))})
+        stored = connection.execute(STORE, values)
         ranks = connection.execute(RANK, _arrays(ranked)) if ranked else None
-        return SentChange(partial(_outcomes, posts, previous, ranks), partial(_divide_full, counted))
+        result = StoreResult(stored, ranks)
+        return SentChange(partial(result.outcomes, posts), result.divide_full)
 
 
 def _best_of(posts: Sequence[Post]) -> list[Post]:
@@ -175,31 +167,49 @@ def _arrays(posts: Sequence[Post]) -> dict[str, str]:
     }
 
 
-def _outcomes(posts: Sequence[Post], previous: Rows | None, ranks: Rows | None) -> list[PostResult | None]:
-    """Returns for each post that is ranked what it changed, with best and rank as they are at the end of the batch."""
-    if previous is None or ranks is None:
-        return [None] * len(posts)
-    stood: dict[tuple[int, int], int] = {(level, user): score for level, user, score in previous.fetchall()}
-    stands = {(level, user): standing for level, user, *standing in ranks.fetchall()}
-    outcomes: list[PostResult | None] = []
-    for level_id, user_id, score, is_ranked in posts:
-        key = level_id, user_id
-        before = stood.get(key)
-        improved = before is None or score > before
-        if improved:
-            stood[key] = score
-        if not is_ranked:
-            outcomes.append(None)
-            continue
-        best, rank, players = stands[key]
-        outcomes.append(PostResult(improved, best, before, rank, players))
-    return outcomes
+class StoreResult:
+    """What the statements of a batch gave back, once it is committed."""
+
+    def __init__(self, stored: Rows, ranks: Rows | None) -> None:
+        self._stored = stored
+        self._ranks = ranks
+        self._full: list[tuple[int, int | None, int]] = []  # level, width, lowest score
+
+    def outcomes(self, posts: Sequence[Post]) -> list[PostResult | None]:
+        """Returns what each post changed that is ranked, with best and rank as they are at the end of the batch."""
+        before: dict[tuple[int, int], int | None] = {}
+        for kind, level_id, second, third in self._stored.fetchall():
+            if kind == "stored":
+                before[level_id, second] = third
+            else:
+                self._full.append((level_id, second, third))
+        if self._ranks is None:
+            return [None] * len(posts)
+        standings = {(level, user): standing for level, user, *standing in self._ranks.fetchall()}
+        for key, (best, *_) in standings.items():
+            before.setdefault(key, best)  # nothing better was stored
+        return [_outcome(post, before, standings) for post in posts]
+
+    def divide_full(self, connection: Connection) -> None:
+        """Divides the bands that these posts have filled, and the levels, which are rows without a width."""
+        for level_id, width, lowest_score in self._full:
+            divide(connection, level_id, width, lowest_score)
 
 
-def _divide_full(counted: Rows, connection: Connection) -> None:
-    """Divides the bands that these posts have filled, and the levels, which are rows without a width."""
-    for level_id, width, lowest_score in counted.fetchall():
-        divide(connection, level_id, width, lowest_score)
+Key = tuple[int, int]  # level, user
+
+
+def _outcome(post: Post, before: dict[Key, int | None], standings: dict[Key, list[int]]) -> PostResult | None:
+    """Posts of one user to a level follow each other: `before` gets what the next one finds."""
+    key = post.level_id, post.user_id
+    previous = before.get(key)
+    improved = previous is None or post.score > previous
+    if improved:
+        before[key] = post.score
+    if not post.is_ranked:
+        return None
+    best, rank, players = standings[key]
+    return PostResult(improved, best, previous, rank, players)
 
 
 def _nothing(output: None) -> None:
