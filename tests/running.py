@@ -135,6 +135,13 @@ def call(connection: http.client.HTTPConnection, method: str, path: str, body: s
     return response.status, response.read().decode()
 
 
+def call_url(method: str, url: str, body: str | None = None) -> tuple[int, str]:
+    """One call on a connection of its own; returns status and body."""
+    address, _, path = url.removeprefix("http://").partition("/")
+    with closing(http.client.HTTPConnection(address, timeout=15)) as connection:
+        return call(connection, method, f"/{path}", body)
+
+
 class Posts:
     """Threads that post scores, each to a level of its own, until they are told to stop or the server is gone."""
 

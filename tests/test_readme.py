@@ -138,7 +138,7 @@ def test_the_session_with_nc_prints_what_it_says(tmp_path: Path) -> None:
 
 
 def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
-    session = "".join(block for block in blocks("console") if "curl http://127.0.0.1" in block)
+    session = "".join(block for block in blocks("console") if re.search("curl .*http://127.0.0.1:8080/", block))
     key = ""
 
     with Server(tmp_path) as server:
