@@ -69,6 +69,8 @@ ORDER_WITHIN = {
         "postgres.__init__",
         "postgres.library",
         "postgres.connections",
+        "postgres.watch",
+        "postgres.pool",
         "postgres.reading",
         "postgres.workers",
         "postgres.transactions",

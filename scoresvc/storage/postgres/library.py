@@ -37,9 +37,11 @@ FAULTS = frozenset(
     (
         "25006",  # a standby, which takes no writes
         "25P03",  # idle in a transaction for too long
+        "25P04",  # in a transaction for too long
         "40003",  # nobody knows whether a statement completed
         "55006",  # an object is in use
         "55P03",  # a lock could not be had in time
+        "72000",  # what a reader needs is no longer kept
     )
 )
 

@@ -13,14 +13,16 @@ falls silent is noticed by the pool, which cuts the connection.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from contextlib import suppress
 from typing import Protocol
 
 from scoresvc.errors import Unavailable
-from scoresvc.storage.postgres.connections import RETRY_INTERVAL, Connection, ConnectionPool
+from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.library import psycopg, write_array
+from scoresvc.storage.postgres.pool import RETRY_INTERVAL, ConnectionPool
 from scoresvc.storage.postgres.reading import WaitingReader
 from scoresvc.storage.postgres.workers import BATCH_MAX, Batch, Workers
 from scoresvc.storage.write import Write
@@ -35,6 +37,7 @@ SELECT level_id,
                  LIMIT 15) AS best)
   FROM unnest($1::int[]) AS wanted (level_id)
 """
+ANSWER_WAIT = 3.0  # seconds; a query takes a few milliseconds
 PREPARED = b"scoresvc_lists"
 
 
@@ -61,7 +64,7 @@ class ThreadLists:
         self._workers.stop()
 
     def _read(self, batch: Batch) -> None:
-        texts = dict(self._reader.read_raw(LISTS, [_levels_of(batch)]))
+        texts: dict[int, str] = dict(self._reader.read_raw(LISTS, [_levels_of(batch)]))
         _finish(batch, texts)
 
 
@@ -72,6 +75,7 @@ class LoopLists:
         self._pool = pool
         self._thread_lists = thread_lists
         self._connection: Connection | None = None
+        self._readable = 0  # a file descriptor of our own for its socket: libpq closes the other one when it likes
         self._connect_at = 0.0  # of time.monotonic
         self._gathered: Batch = []
         self._in_flight: Batch = []
@@ -92,7 +96,7 @@ class LoopLists:
             self._hand_over()
             return
         self._in_flight, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
-        self._pool.watch(connection)
+        self._pool.watch.begin(connection, ANSWER_WAIT)
         try:
             self._send_query(connection, [_levels_of(self._in_flight).encode()])
         except psycopg.Error:
@@ -126,7 +130,7 @@ class LoopLists:
             self._finish_query(connection)
 
     def _finish_query(self, connection: Connection) -> None:
-        self._pool.unwatch(connection)
+        self._pool.watch.end(connection)
         finished, self._in_flight = self._in_flight, []
         texts, self._texts = self._texts, {}
         if self._gathered:
@@ -135,8 +139,9 @@ class LoopLists:
 
     def _disconnect(self, connection: Connection) -> None:
         self._connection = None
-        self._pool.unwatch(connection)
-        asyncio.get_running_loop().remove_reader(connection.fileno())
+        self._pool.watch.end(connection)
+        asyncio.get_running_loop().remove_reader(self._readable)
+        os.close(self._readable)
         self._pool.give_back(connection, is_sound=False)
         self._gathered, self._in_flight, self._texts = self._in_flight + self._gathered, [], {}
         if self._gathered:
@@ -168,7 +173,8 @@ class LoopLists:
             self._pool.give_back(connection, is_sound=False)
             return
         self._connection = connection
-        asyncio.get_running_loop().add_reader(connection.fileno(), self._receive)
+        self._readable = os.dup(connection.fileno())
+        asyncio.get_running_loop().add_reader(self._readable, self._receive)
 
     def close(self) -> None:
         """To be called in the loop, if that still runs, when nothing is in flight."""

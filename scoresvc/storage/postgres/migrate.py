@@ -52,6 +52,13 @@ def read_version(connection: Connection) -> int:
     return int(version)
 
 
+def is_up_to_date(connection: Connection) -> bool:
+    try:
+        return read_version(connection) == newest_version()
+    except psycopg.Error:
+        return False
+
+
 def _apply(connection: Connection, migration: Migration) -> None:
     connection.execute(migration.sql.encode())
     connection.execute("CREATE TABLE IF NOT EXISTS scoresvc_schema (version integer NOT NULL PRIMARY KEY)")

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from scoresvc.errors import Unavailable
-from scoresvc.storage.postgres.connections import Connection, ConnectionPool
+from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.store import WouldBlock
+
+REPEATED_WITHIN = 1.0  # seconds
+
+S = TypeVar("S")
+V = TypeVar("V")
+
+Rows = list[tuple[Any, ...]]
 
 
 class Reader(Protocol):
-    def read(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def read(self, sql: str, values: Mapping[str, Any]) -> Rows:
         """Returns all rows of one query. Raises Unavailable where the database cannot be read."""
 
     def snapshot(self) -> Any:
@@ -21,29 +30,27 @@ class Reader(Protocol):
 
 
 class WaitingReader:
-    """For threads. A query that the server fails is sent once more, maybe to another one: it has changed nothing."""
+    """For threads.
+
+    A query that the server fails is sent once more, maybe to another one: it has changed nothing. But not where the
+    failure took long: so would the next one.
+    """
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
 
-    def read(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        try:
-            return self._read(sql, values)
-        except Unavailable:
-            return self._read(sql, values)
+    def read(self, sql: str, values: Mapping[str, Any]) -> Rows:
+        return _twice(self._read, sql, values)
 
-    def _read(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def _read(self, sql: str, values: Mapping[str, Any]) -> Rows:
         with self._pool.lend_for_reading() as connection:
             return connection.execute(sql.encode(), values).fetchall()
 
-    def read_raw(self, sql: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
+    def read_raw(self, sql: bytes, values: Sequence[str]) -> Rows:
         """As `read`, for a query that is written as the server has it, with $1."""
-        try:
-            return self._read_raw(sql, values)
-        except Unavailable:
-            return self._read_raw(sql, values)
+        return _twice(self._read_raw, sql, values)
 
-    def _read_raw(self, sql: bytes, values: Sequence[str]) -> list[tuple[Any, ...]]:
+    def _read_raw(self, sql: bytes, values: Sequence[str]) -> Rows:
         with self._pool.lend_for_reading() as connection:
             return psycopg.RawCursor(connection).execute(sql, values).fetchall()
 
@@ -53,6 +60,16 @@ class WaitingReader:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield connection
             connection.execute("COMMIT")
+
+
+def _twice(read: Callable[[S, V], Rows], sql: S, values: V) -> Rows:
+    started = time.monotonic()
+    try:
+        return read(sql, values)
+    except Unavailable:
+        if time.monotonic() - started > REPEATED_WITHIN:
+            raise
+        return read(sql, values)
 
 
 class RefusingReader:

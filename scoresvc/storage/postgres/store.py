@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from scoresvc.config import Config
@@ -12,8 +12,9 @@ from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, copying, migrate
 from scoresvc.storage.postgres.boards import SharedBoards
-from scoresvc.storage.postgres.connections import ConnectionPool, connect_alone, without_password
+from scoresvc.storage.postgres.connections import connect_alone, log, without_password
 from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
+from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
 from scoresvc.storage.postgres.scores import PipelinedScores
 from scoresvc.storage.postgres.sessions import SharedSessions
@@ -99,13 +100,30 @@ class Node:
 
 def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
     """Opens the database, brought up to date, with writers in threads; see `storage.open_store`."""
-    migrate_database(config)
+    _prepare(config)
     node = Node(config, clock, counted)
     try:
         return node.make_store()
     except Unavailable:
         node.close()
         raise StartError(f"cannot read the database {describe(config)}") from None
+
+
+def _prepare(config: Config) -> None:
+    """Brings the database up to date; where no server takes writes, it must be so. Raises StartError."""
+    try:
+        migrate_database(config)
+    except StartError as error:
+        if not _can_be_read(config):
+            raise
+        log.error("%s; nothing can be posted until a server takes writes", error)
+
+
+def _can_be_read(config: Config) -> bool:
+    """Returns whether there is a read-only server with a database of this version."""
+    with suppress(StartError), closing(connect_alone(config.database.url, "read-only")) as connection:
+        return migrate.is_up_to_date(connection)
+    return False
 
 
 def _open_counters(config: Config, counted: Sequence[str]) -> Counters:

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from scoresvc.errors import Unavailable
-from scoresvc.storage.postgres.connections import Connection, ConnectionPool, log
+from scoresvc.storage.postgres.connections import Connection, log
 from scoresvc.storage.postgres.library import is_retried, psycopg
+from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.workers import Batch
 
 R = TypeVar("R")

@@ -1,0 +1,220 @@
+"""The connections of a process with PostgreSQL, lent to its threads.
+
+Theory of operation: every thread that needs the database borrows a connection for one transaction or one query, and
+gives it back. A connection that saw an error is closed: what state it is in, nobody knows. One that the server or a
+proxy has closed while it was idle is readable, and is not lent again: a restart of the server fails what is under way
+and nothing else. After a failover the next connection finds the new primary among the hosts of the URL, because each
+asks for a server that takes writes. While there is none, one attempt at a time is made every RETRY_INTERVAL, and
+everybody else is refused at once: those who waited for the attempt would only fail later.
+
+Reads go to the primary, too: a standby may lack what was acknowledged a moment ago. Only where no server takes writes,
+as during a failover, is a standby asked that has replayed all that it has received, which with a synchronous standby is
+all that was acknowledged; or a primary that is read-only, on a disk that is nearly full, say.
+
+A server that neither answers nor closes would hold its thread for ever. `Watch` shuts the socket of a connection that
+is in use for longer than LEND_MAX; then libpq sees an end of file. The idle ones are closed with it: they lead to the
+same server, and would each take as long. A commit is never cancelled instead: PostgreSQL answers a cancelled commit
+that waits for its standby with success. Such a commit goes on at the server when its connection is cut, and keeps its
+session. So nothing is written while commits wait there: else one more session would be left behind each time, until
+the server takes no connection for reading either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from scoresvc.errors import Unavailable
+from scoresvc.storage.postgres.connections import (
+    Connection,
+    describe_error,
+    has_synchronous_standby,
+    is_alive,
+    is_reusable,
+    log,
+    log_notice,
+    read_url,
+    refuse_waiting_commits,
+    wait_for_replay,
+)
+from scoresvc.storage.postgres.library import is_fault, psycopg, require_library
+from scoresvc.storage.postgres.watch import Watch
+
+RETRY_INTERVAL = 0.5  # seconds between two attempts to find a server
+BORROW_TIMEOUT = 2.0  # seconds that a thread waits for a connection while all are lent
+PREPARED_MAX = 200  # statements, of each connection
+
+
+class Attempts:
+    """Lets one thread at a time try what has failed again, every RETRY_INTERVAL, and refuses all others at once.
+
+    Logs once that it fails, with `failure`, and once that it works again, with `success`.
+    """
+
+    def __init__(self, failure: str, success: str) -> None:
+        self._failure = failure
+        self._success = success
+        self._trying = threading.Lock()
+        self._retry_at = 0.0  # of time.monotonic
+        self._fault = ""
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Is for a `with` block that tries. Raises Unavailable, also instead of an error of the database."""
+        if not self._trying.acquire(blocking=not self._fault):
+            raise Unavailable
+        try:
+            if time.monotonic() < self._retry_at:
+                raise Unavailable
+            yield
+            self._note("")
+        except psycopg.Error as error:
+            self._retry_at = time.monotonic() + RETRY_INTERVAL
+            self._note(describe_error(error))
+            raise Unavailable from None
+        finally:
+            self._trying.release()
+
+    def _note(self, fault: str) -> None:
+        if fault and not self._fault:
+            log.error("%s: %s", self._failure, fault)
+        elif self._fault and not fault:
+            log.warning("%s", self._success)
+        self._fault = fault
+
+
+class ConnectionPool:
+    """Lends up to `count_max` connections to any thread; with `prepares` the server keeps their statements' plans."""
+
+    def __init__(self, url: str, count_max: int, prepares: bool) -> None:
+        require_library()
+        self._conninfo = read_url(url)
+        self.prepares = prepares
+        self._free = threading.BoundedSemaphore(count_max)
+        self._idle: deque[Connection] = deque()
+        self.watch = Watch(self._distrust)
+        self._primary = Attempts("no database takes writes", "a database takes writes again")
+        self._standby = Attempts("no standby can be read", "a standby can be read")
+        self._commits = Attempts("nothing can be committed", "commits are confirmed again")
+        self._has_cut = False  # a connection, since commits were last seen not to wait
+        self._has_standby = False  # whether the primary has a synchronous standby
+
+    @contextmanager
+    def lend(self) -> Iterator[Connection]:
+        """Lends a connection with the primary. Raises Unavailable where none can be had, and instead of any fault."""
+        yield from self._lend(self._borrow(self._take_for_writing))
+
+    @contextmanager
+    def lend_for_reading(self) -> Iterator[Connection]:
+        """As `lend`; where there is no primary, the connection may be with a standby that has replayed everything."""
+        yield from self._lend(self._borrow(self._take_for_reading))
+
+    def borrow(self) -> Connection:
+        """Returns a connection with the primary, to be given back. Raises Unavailable where none can be had."""
+        return self._borrow(self._take)
+
+    def give_back(self, connection: Connection, is_sound: bool) -> None:
+        self._keep(connection, is_sound)
+        self._free.release()
+
+    def _keep(self, connection: Connection, is_sound: bool) -> None:
+        if is_sound and is_reusable(connection):
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _lend(self, connection: Connection) -> Iterator[Connection]:
+        is_sound = False
+        try:
+            with self.watch.during(connection):
+                yield connection
+            is_sound = True
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            log.warning("the database failed: %s", describe_error(error))
+            raise Unavailable from None
+        finally:
+            self.give_back(connection, is_sound)
+
+    def _borrow(self, take: Callable[[], Connection]) -> Connection:
+        if not self._free.acquire(timeout=BORROW_TIMEOUT):
+            log.warning("all connections with the database are in use; see [database] connections")
+            raise Unavailable
+        try:
+            return take()
+        except BaseException:
+            self._free.release()
+            raise
+
+    def _take_for_writing(self) -> Connection:
+        connection = self._take()
+        if not self._has_cut:
+            return connection
+        try:
+            with self.watch.during(connection), self._commits.attempt():
+                refuse_waiting_commits(connection)
+                self._has_cut = False
+        except Unavailable:
+            self._keep(connection, is_sound=True)
+            raise
+        return connection
+
+    def _take_for_reading(self) -> Connection:
+        try:
+            return self._take()
+        except Unavailable:
+            with self._standby.attempt():
+                return self._connect("any", wait_for_replay)
+
+    def _take(self) -> Connection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if is_alive(connection):
+                    return connection
+                connection.close()
+        with self._primary.attempt():
+            return self._connect("read-write", self._note_standby)
+
+    def _connect(self, session: str, look: Callable[[Connection], None]) -> Connection:
+        """Has `look` called with the new connection; it may raise what makes the server unfit."""
+        connection = psycopg.connect(self._conninfo, autocommit=True, target_session_attrs=session)
+        connection.prepare_threshold = 0 if self.prepares else None
+        connection.prepared_max = PREPARED_MAX
+        connection.add_notice_handler(log_notice)
+        try:
+            with self.watch.during(connection):
+                look(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _note_standby(self, connection: Connection) -> None:
+        """Warns where the new primary acknowledges alone: ALTER SYSTEM is not replicated to a standby."""
+        has_standby = has_synchronous_standby(connection)
+        if self._has_standby and not has_standby:
+            log.warning(
+                "the primary has no synchronous standby any more: what it acknowledges is lost with it;"
+                " set synchronous_standby_names there"
+            )
+        self._has_standby = has_standby
+
+    def _distrust(self) -> None:
+        """Is called before a connection is cut."""
+        self._has_cut = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def close(self) -> None:
+        """Closes those that nobody uses."""
+        self.watch.stop()
+        self._close_idle()
