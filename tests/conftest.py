@@ -57,6 +57,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", action="store_true", help="run what is about the storage on PostgreSQL, too")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test that is about PostgreSQL alone runs only where it is asked for, and where there is a server."""
+    reason = postgres.why_missing() if config.getoption("postgres") else "is about PostgreSQL: see --postgres"
+    for item in items:
+        if reason and item.get_closest_marker("postgres"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test of what is stored runs on both engines, unless it looks into the file of one."""
     if "engine" in metafunc.fixturenames:

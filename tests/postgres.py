@@ -99,6 +99,14 @@ class Cluster:
             time.sleep(0.05)
         raise AssertionError("PostgreSQL did not start")
 
+    def wait_for(self, query: str, database: str = "postgres") -> None:
+        """Waits until a query returns a row."""
+        until = time.monotonic() + START_WAIT
+        with self.connect(database) as connection:
+            while not connection.execute(query.encode()).fetchall():
+                assert time.monotonic() < until, query
+                time.sleep(0.01)
+
     def promote(self) -> None:
         run("pg_ctl", "promote", "-D", f"{self.folder}", "-w")
 

@@ -76,11 +76,7 @@ def is_alive(connection: Connection) -> bool:
 
 
 def is_reusable(connection: Connection) -> bool:
-    return (
-        not connection.closed
-        and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        and connection.info.parameter_status("in_hot_standby") != "on"
-    )
+    return not connection.closed and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 def wait_for_replay(connection: Connection) -> None:

@@ -96,6 +96,7 @@ class ConnectionPool:
         self._free = threading.BoundedSemaphore(count_max)
         self._idle: deque[Connection] = deque()
         self.watch = Watch(self._distrust)
+        self._standbys: set[Connection] = set()  # are lent once, even if they have been promoted meanwhile
         self._primary = Attempts("no database takes writes", "a database takes writes again")
         self._standby = Attempts("no standby can be read", "a standby can be read")
         self._commits = Attempts("nothing can be committed", "commits are confirmed again")
@@ -112,6 +113,11 @@ class ConnectionPool:
         """As `lend`; where there is no primary, the connection may be with a standby that has replayed everything."""
         yield from self._lend(self._borrow(self._take_for_reading))
 
+    def check(self) -> None:
+        """Raises Unavailable where no server takes writes."""
+        with self.lend() as connection:
+            self._note_standby(connection)
+
     def borrow(self) -> Connection:
         """Returns a connection with the primary, to be given back. Raises Unavailable where none can be had."""
         return self._borrow(self._take)
@@ -121,7 +127,9 @@ class ConnectionPool:
         self._free.release()
 
     def _keep(self, connection: Connection, is_sound: bool) -> None:
-        if is_sound and is_reusable(connection):
+        is_standby = connection in self._standbys
+        self._standbys.discard(connection)
+        if is_sound and not is_standby and is_reusable(connection):
             self._idle.append(connection)
         else:
             connection.close()
@@ -168,7 +176,9 @@ class ConnectionPool:
             return self._take()
         except Unavailable:
             with self._standby.attempt():
-                return self._connect("any", wait_for_replay)
+                connection = self._connect("any", wait_for_replay)
+                self._standbys.add(connection)
+                return connection
 
     def _take(self) -> Connection:
         with suppress(IndexError):
@@ -195,7 +205,10 @@ class ConnectionPool:
         return connection
 
     def _note_standby(self, connection: Connection) -> None:
-        """Warns where the new primary acknowledges alone: ALTER SYSTEM is not replicated to a standby."""
+        """Warns where a primary acknowledges alone, and the one before did not.
+
+        ALTER SYSTEM is not replicated, so a standby that is promoted may have been told of none.
+        """
         has_standby = has_synchronous_standby(connection)
         if self._has_standby and not has_standby:
             log.warning(

@@ -91,8 +91,7 @@ class Node:
         if (waited := self.writers.oldest()) > WRITE_WAIT_MAX:
             return f"a write has been waiting for {waited:.0f} s"
         try:
-            with self.pool.lend() as connection:
-                connection.execute("SELECT 1")
+            self.pool.check()
         except Unavailable:
             return "there is no database that takes writes"
         return ""
