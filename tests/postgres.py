@@ -83,6 +83,11 @@ class Cluster:
                     parent.chmod(parent.stat().st_mode | 0o111)
 
     def start(self, *more: str) -> None:
+        """Starts the server, with more settings, and waits until it lets somebody in."""
+        self.launch(*more)
+        self.wait_until_accepting()
+
+    def launch(self, *more: str) -> None:
         settings = [f"--{each}" for each in (*ALWAYS, *self.settings, *more)]
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -92,12 +97,27 @@ class Cluster:
                 stderr=log,
                 cwd="/",
             )
+
+    def wait_until_accepting(self) -> None:
+        self._wait_for_answer("")
+
+    def wait_until_refused(self, reason: str) -> None:
+        self._wait_for_answer(reason)
+
+    def _wait_for_answer(self, reason: str) -> None:
+        """Waits until the server refuses a connection with this reason; without one, until it takes it."""
         until = time.monotonic() + START_WAIT
         while time.monotonic() < until:
-            with suppress(psycopg.OperationalError), self.connect():
-                return
-            time.sleep(0.05)
-        raise AssertionError("PostgreSQL did not start")
+            try:
+                self.connect().close()
+            except psycopg.OperationalError as error:
+                if reason and reason in str(error):
+                    return
+            else:
+                if not reason:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"PostgreSQL did not {'refuse' if reason else 'start'}")
 
     def wait_for(self, query: str, database: str = "postgres") -> None:
         """Waits until a query returns a row."""

@@ -5,7 +5,8 @@ gives it back. A connection that saw an error is closed: what state it is in, no
 proxy has closed while it was idle is readable, and is not lent again: a restart of the server fails what is under way
 and nothing else. After a failover the next connection finds the new primary among the hosts of the URL, because each
 asks for a server that takes writes. While there is none, one attempt at a time is made every RETRY_INTERVAL, and
-everybody else is refused at once: those who waited for the attempt would only fail later.
+everybody else is refused at once: those who waited for the attempt would only fail later. Only who writes waits for
+the next attempt, so that a short restart is not noticed: what was posted meanwhile gathers.
 
 Reads go to the primary, too: a standby may lack what was acknowledged a moment ago. Only where no server takes writes,
 as during a failover, is a standby asked that has replayed all that it has received, which with a synchronous standby is
@@ -77,6 +78,11 @@ class Attempts:
             raise Unavailable from None
         finally:
             self._trying.release()
+
+    def wait(self) -> None:
+        """Waits until an attempt may be made."""
+        if self._fault:
+            time.sleep(max(self._retry_at - time.monotonic(), 0))
 
     def _note(self, fault: str) -> None:
         if fault and not self._fault:
@@ -159,6 +165,8 @@ class ConnectionPool:
             raise
 
     def _take_for_writing(self) -> Connection:
+        if not self._idle:
+            self._primary.wait()
         connection = self._take()
         if not self._has_cut:
             return connection
