@@ -79,6 +79,15 @@ def is_reusable(connection: Connection) -> bool:
     return not connection.closed and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
+def notice_lost_clients(connection: Connection) -> None:
+    """Has the server end a session whose connection was cut, instead of letting it wait for a lock for ever.
+
+    Servers older than 14, and those on some systems, cannot.
+    """
+    with suppress(psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue):
+        connection.execute("SELECT set_config('client_connection_check_interval', '2s', false)")
+
+
 def wait_for_replay(connection: Connection) -> None:
     """Waits until a standby shows all that it has received by now. Raises OperationalError where that takes too long.
 

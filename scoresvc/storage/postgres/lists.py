@@ -90,7 +90,12 @@ class LoopLists:
         return write
 
     def _send(self) -> None:
-        """Sends a query for what has gathered, at the end of a turn of the loop or when the query before is done."""
+        """Sends a query for what has gathered, at the end of a turn of the loop or when the query before is done.
+
+        Something else may have come in between: the end of the connection, which hands over what has gathered.
+        """
+        if self._in_flight or not self._gathered:
+            return
         connection = self._connection
         if connection is None:
             self._hand_over()

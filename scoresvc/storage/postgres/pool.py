@@ -37,6 +37,7 @@ from scoresvc.storage.postgres.connections import (
     is_reusable,
     log,
     log_notice,
+    notice_lost_clients,
     read_url,
     refuse_waiting_commits,
     wait_for_replay,
@@ -207,6 +208,8 @@ class ConnectionPool:
         try:
             with self.watch.during(connection):
                 look(connection)
+                if self.prepares:  # else the session is lent to others, too
+                    notice_lost_clients(connection)
         except BaseException:
             connection.close()
             raise

@@ -96,7 +96,7 @@ class Workers:
         part = self._queue.get()
         while part is not None:
             batch += part
-            if len(batch) >= BATCH_MAX or self._queue.empty():
+            if batch and (len(batch) >= BATCH_MAX or self._queue.empty()):
                 return batch
             part = self._queue.get()
         if batch:

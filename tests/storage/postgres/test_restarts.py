@@ -12,6 +12,7 @@ from tests.nodes import faults_of, read_bests
 from tests.postgres import Cluster
 from tests.running import Posts
 from tests.storage.postgres.conftest import OpenNode, StartNode
+from tests.timing import Clients, longest
 
 pytestmark = pytest.mark.postgres
 
@@ -75,6 +76,20 @@ def test_sessions_that_are_terminated_under_load_are_replaced(own_cluster: Clust
     assert set(posts.refused) <= {503}
     assert posts.cut_off == []
     assert_nothing_lost(url, posts)
+
+
+def test_no_list_hangs_when_sessions_are_terminated_under_load(own_cluster: Cluster, node: StartNode) -> None:
+    server = node(own_cluster.url("scores"))
+    with Clients(server, 6, lambda number: ("GET", f"/{number % 5}/highscorelist", None)) as lists:
+        for _ in range(40):
+            lists.wait_for(200, since=time.monotonic())
+            with own_cluster.connect() as connection:
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'scores'")
+        lists.wait_for(200, since=time.monotonic() + 1)
+
+    assert lists.cut_off == []
+    assert {answer.status for answer in lists.answers} <= {200, 503}
+    assert longest(lists.answers) < 5
 
 
 def test_while_the_server_starts_posts_and_lists_are_refused_and_then_go_on(
