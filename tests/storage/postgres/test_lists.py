@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -13,30 +14,34 @@ from tests.storage.postgres.conftest import OpenNode
 
 pytestmark = pytest.mark.postgres
 
-SESSIONS_WITH_LISTS = "SELECT 1 FROM pg_stat_activity WHERE datname = 'scores' AND query LIKE '%string_agg%'"
 
-
-async def answer(write: Write[str] | str) -> str:
+async def answer(write: Write[str] | str) -> tuple[str, bool]:
+    """Returns a list, and whether the loop itself read it."""
     assert isinstance(write, Write)
     loop, done = asyncio.get_running_loop(), asyncio.Event()
-    write.add_done_callback(lambda write: loop.call_soon_threadsafe(done.set))
+    threads: list[int] = []
+
+    def note(write: Write[str]) -> None:
+        threads.append(threading.get_ident())
+        loop.call_soon_threadsafe(done.set)
+
+    write.add_done_callback(note)
     await asyncio.wait_for(done.wait(), 10)
-    return write.result()
+    return write.result(), threads == [threading.get_ident()]
 
 
 async def ask_while_the_connection_ends(store: Store, cluster: Cluster) -> list[str]:
     """Asks for a list in the very turn of the loop in which it finds out that its connection has ended."""
     assert store.for_loop
     boards, asked = store.for_loop.boards, []
-    await answer(boards.high_scores(2))
-    cluster.wait_for(f"{SESSIONS_WITH_LISTS} OFFSET 1")  # that of a thread, and that of the loop
-    await answer(boards.high_scores(2))
+    while not (await answer(boards.high_scores(2)))[1]:
+        await asyncio.sleep(0.01)  # until the loop has a connection
     with cluster.connect() as connection:
         connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'scores'")
     asyncio.get_running_loop().call_soon(lambda: asked.append(boards.high_scores(2)))
     while not asked:
         await asyncio.sleep(0)
-    return [await answer(asked[0]), await answer(boards.high_scores(2)), await answer(boards.high_scores(2))]
+    return [(await answer(each))[0] for each in (asked[0], boards.high_scores(2), boards.high_scores(2))]
 
 
 def test_lists_asked_for_while_the_connection_ends_and_afterwards_are_answered(
