@@ -18,12 +18,14 @@ LIFETIME = 86_400  # seconds, of sessions
 SYNCHRONOUS = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
 
 
-def start_node(folder: Path, url: str, **options: object) -> Server:
-    """Starts `scoresvc serve` with these options of [database]; the folder is made."""
+def start_node(
+    folder: Path, url: str, command: Sequence[str] = (), lifetime: int = LIFETIME, **options: object
+) -> Server:
+    """Starts `scoresvc serve`, or `command`, with these options of [database]; the folder is made."""
     folder.mkdir()
     lines = "\n".join(f"{name} = {value}" for name, value in options.items())
-    (folder / "config.ini").write_text(f"[sessions]\nlifetime = {LIFETIME}\n[database]\nurl = {url}\n{lines}\n")
-    return Server(folder)
+    (folder / "config.ini").write_text(f"[sessions]\nlifetime = {lifetime}\n[database]\nurl = {url}\n{lines}\n")
+    return Server(folder, command=command)
 
 
 @contextmanager

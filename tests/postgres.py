@@ -161,6 +161,9 @@ class Cluster:
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(self.url(database), autocommit=True)
 
+    def connect_as(self, password: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.url(), password=password, autocommit=True)
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 

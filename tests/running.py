@@ -180,6 +180,12 @@ class Posts:
             assert time.monotonic() < until
             time.sleep(0.005)
 
+    def wait_for_refusals(self, count: int) -> None:
+        until = time.monotonic() + START_WAIT
+        while len(self.refused) < count:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
     def stop(self) -> None:
         self._told_to_stop.set()
         self.join()

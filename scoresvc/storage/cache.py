@@ -44,7 +44,7 @@ class Cache(Generic[K, V]):
             entry.puts = 0
             return entry.value
         value = read(*arguments)
-        if value is not None and self._count_max:
+        if value is not None:
             self._put(key, CacheEntry(value, version, now))
         return value
 
@@ -62,6 +62,8 @@ class Cache(Generic[K, V]):
         self._put(key, CacheEntry(value, version, time.monotonic(), puts))
 
     def _put(self, key: K, entry: CacheEntry[V]) -> None:
+        if not self._count_max:
+            return
         if len(self._entries) >= self._count_max:
             self._entries.clear()
         self._entries[key] = entry
