@@ -177,8 +177,12 @@ class LoopLists:
         if self._connection or self._is_closed:
             self._pool.give_back(connection, is_sound=False)
             return
+        try:
+            self._readable = os.dup(connection.fileno())
+        except psycopg.Error:  # it has ended already
+            self._pool.give_back(connection, is_sound=False)
+            return
         self._connection = connection
-        self._readable = os.dup(connection.fileno())
         asyncio.get_running_loop().add_reader(self._readable, self._receive)
 
     def close(self) -> None:
