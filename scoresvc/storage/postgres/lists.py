@@ -143,11 +143,7 @@ class LoopLists:
         _finish(finished, texts)
 
     def _disconnect(self, connection: Connection) -> None:
-        self._connection = None
-        self._pool.watch.end(connection)
-        asyncio.get_running_loop().remove_reader(self._readable)
-        os.close(self._readable)
-        self._pool.give_back(connection, is_sound=False)
+        self._release(connection)
         self._gathered, self._in_flight, self._texts = self._in_flight + self._gathered, [], {}
         if self._gathered:
             self._hand_over()
@@ -168,7 +164,7 @@ class LoopLists:
             connection = self._pool.borrow()
             try:
                 if self._pool.prepares:
-                    connection.pgconn.prepare(PREPARED, LISTS)
+                    _require(connection.pgconn.prepare(PREPARED, LISTS), psycopg.pq.ExecStatus.COMMAND_OK)
                 loop.call_soon_threadsafe(self._adopt, connection)
             except (psycopg.Error, RuntimeError):  # the server failed, or the loop has ended
                 self._pool.give_back(connection, is_sound=False)
@@ -189,18 +185,29 @@ class LoopLists:
         """To be called in the loop, if that still runs, when nothing is in flight."""
         self._is_closed = True
         if self._connection:
-            with suppress(RuntimeError):
-                self._disconnect(self._connection)
+            self._release(self._connection)
+
+    def _release(self, connection: Connection) -> None:
+        self._connection = None
+        self._pool.watch.end(connection)
+        with suppress(RuntimeError):  # the loop has ended
+            asyncio.get_running_loop().remove_reader(self._readable)
+        os.close(self._readable)
+        self._pool.give_back(connection, is_sound=False)
 
 
 def _read_texts(result: psycopg.pq.abc.PGresult) -> dict[int, str]:
     """Returns lists by level. Raises OperationalError where the query failed, for whatever reason."""
-    if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
-        raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+    _require(result, psycopg.pq.ExecStatus.TUPLES_OK)
     return {
         int(result.get_value(row, 0) or b""): (result.get_value(row, 1) or b"").decode()
         for row in range(result.ntuples)
     }
+
+
+def _require(result: psycopg.pq.abc.PGresult, status: int) -> None:
+    if result.status != status:
+        raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
 
 
 def _levels_of(batch: Batch) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from scoresvc.storage import Store
 from scoresvc.storage.write import Write
-from tests.postgres import Cluster
+from tests.postgres import USER, Cluster
+from tests.proxy import Proxy
 from tests.storage.postgres.conftest import OpenNode
 
 pytestmark = pytest.mark.postgres
@@ -42,6 +43,28 @@ async def ask_while_the_connection_ends(store: Store, cluster: Cluster) -> list[
     while not asked:
         await asyncio.sleep(0)
     return [(await answer(each))[0] for each in (asked[0], boards.high_scores(2), boards.high_scores(2))]
+
+
+async def ask_until_the_loop_reads(store: Store) -> list[dict[str, object]]:
+    """Returns what went wrong in the loop meanwhile."""
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+    assert store.for_loop
+    while not (await answer(store.for_loop.boards.high_scores(2)))[1]:
+        await asyncio.sleep(0.01)
+    return faults
+
+
+def test_a_connection_that_ends_before_the_loop_has_it_is_replaced(own_cluster: Cluster, open_node: OpenNode) -> None:
+    with Proxy(own_cluster.port) as proxy:
+        store = open_node(f"postgresql://{USER}@127.0.0.1:{proxy.port}/scores")
+        store.scores.post(2, 7, 5).result()
+        proxy.cut_before_request(b"scoresvc_lists")
+
+        faults = asyncio.run(ask_until_the_loop_reads(store))
+
+        assert proxy.cuts == 1
+        assert faults == []
 
 
 def test_lists_asked_for_while_the_connection_ends_and_afterwards_are_answered(
