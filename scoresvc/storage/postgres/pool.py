@@ -93,6 +93,25 @@ class Attempts:
         self._fault = fault
 
 
+class StandbyWarning:
+    """Warns where a primary acknowledges alone, and the one before did not.
+
+    ALTER SYSTEM is not replicated, so a standby that is promoted may have been told of none.
+    """
+
+    def __init__(self) -> None:
+        self._has_standby = False
+
+    def look(self, connection: Connection) -> None:
+        has_standby = has_synchronous_standby(connection)
+        if self._has_standby and not has_standby:
+            log.warning(
+                "the primary has no synchronous standby any more: what it acknowledges is lost with it;"
+                " set synchronous_standby_names there"
+            )
+        self._has_standby = has_standby
+
+
 class ConnectionPool:
     """Lends up to `count_max` connections to any thread; with `prepares` the server keeps their statements' plans."""
 
@@ -108,7 +127,7 @@ class ConnectionPool:
         self._standby = Attempts("no standby can be read", "a standby can be read")
         self._commits = Attempts("nothing can be committed", "commits are confirmed again")
         self._has_cut = False  # a connection, since commits were last seen not to wait
-        self._has_standby = False  # whether the primary has a synchronous standby
+        self._warning = StandbyWarning()
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
@@ -123,7 +142,7 @@ class ConnectionPool:
     def check(self) -> None:
         """Raises Unavailable where no server takes writes."""
         with self.lend() as connection:
-            self._note_standby(connection)
+            self._warning.look(connection)
 
     def borrow(self) -> Connection:
         """Returns a connection with the primary, to be given back. Raises Unavailable where none can be had."""
@@ -166,9 +185,10 @@ class ConnectionPool:
             raise
 
     def _take_for_writing(self) -> Connection:
-        if not self._idle:
+        connection = self._take_idle()
+        if connection is None:
             self._primary.wait()
-        connection = self._take()
+            connection = self._connect_primary()
         if not self._has_cut:
             return connection
         try:
@@ -190,14 +210,20 @@ class ConnectionPool:
                 return connection
 
     def _take(self) -> Connection:
+        return self._take_idle() or self._connect_primary()
+
+    def _take_idle(self) -> Connection | None:
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
                 if is_alive(connection):
                     return connection
                 connection.close()
+        return None
+
+    def _connect_primary(self) -> Connection:
         with self._primary.attempt():
-            return self._connect("read-write", self._note_standby)
+            return self._connect("read-write", self._warning.look)
 
     def _connect(self, session: str, look: Callable[[Connection], None]) -> Connection:
         """Has `look` called with the new connection; it may raise what makes the server unfit."""
@@ -214,19 +240,6 @@ class ConnectionPool:
             connection.close()
             raise
         return connection
-
-    def _note_standby(self, connection: Connection) -> None:
-        """Warns where a primary acknowledges alone, and the one before did not.
-
-        ALTER SYSTEM is not replicated, so a standby that is promoted may have been told of none.
-        """
-        has_standby = has_synchronous_standby(connection)
-        if self._has_standby and not has_standby:
-            log.warning(
-                "the primary has no synchronous standby any more: what it acknowledges is lost with it;"
-                " set synchronous_standby_names there"
-            )
-        self._has_standby = has_standby
 
     def _distrust(self) -> None:
         """Is called before a connection is cut."""
