@@ -45,7 +45,8 @@ def run(program: str, *arguments: str) -> None:
     """Runs a program of the server to its end; as root, as the user of Debian's package."""
     command = [f"{find_program(program)}", *arguments]
     user = USER if os.geteuid() == 0 else None
-    subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+    done = subprocess.run(command, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", text=True)
+    assert done.returncode == 0, f"{program}: {done.stderr}"
 
 
 def free_port() -> int:

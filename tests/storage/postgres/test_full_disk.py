@@ -67,7 +67,7 @@ def test_on_a_full_disk_posts_are_refused_and_lists_go_on_until_there_is_room_ag
             posts.wait_for(len(posts.acknowledged) + 50)
         posts.stop()
         bests, faults = read_bests(url), faults_of(url)
-        own_cluster.kill()
+        own_cluster.stop()  # it must not use the disk any more
 
     assert set(posts.refused) == {503}
     assert posts.cut_off == []
