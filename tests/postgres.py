@@ -54,6 +54,13 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Cluster:
     """One server with its data in `folder`, which is made; `start` and `stop` may follow each other."""
 
@@ -138,15 +145,17 @@ class Cluster:
     def kill(self) -> None:
         """Kills the server and all its processes, as a machine that fails does."""
         if self._process:
-            group = subprocess.run(
-                ["pgrep", "-P", f"{self._process.pid}"], capture_output=True, text=True, check=False
-            ).stdout.split()
+            self._process.send_signal(signal.SIGSTOP)  # so that it starts no other one
+            children = subprocess.run(["pgrep", "-P", f"{self._process.pid}"], capture_output=True, check=False)
+            pids = [int(each) for each in children.stdout.split()]
             self._process.kill()
-            for each in group:
+            for pid in pids:
                 with suppress(ProcessLookupError):
-                    os.kill(int(each), signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(20)
             self._process = None
+            while any(map(_is_running, pids)):  # until then nobody may start it again
+                time.sleep(0.001)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process:
