@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, migrate_database, open_store, repair
-from scoresvc.storage.postgres.connections import ConnectionPool
 from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.scores import PipelinedScores, Post, _arrays, _best_of
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
