@@ -252,6 +252,172 @@ class MetricsNotPublic(Refusal):
         super().__init__("the metrics are not public; set public = yes under [metrics] where they may be")
 
 
+class BadPeriod(Refusal):
+    """`period` is no period, has no such date, or is in the future."""
+
+    status = "400 Bad Request"
+    code = "bad_period"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "period must be all, day, week, month, one of these before now such as day-1, or a name such as 2026-11-25,"
+            " 2026-W48 or 2026-11, and not in the future"
+        )
+
+
+class NoSuchPeriod(Refusal):
+    """The level does not keep periods of this kind."""
+
+    status = "404 Not Found"
+    code = "no_such_period"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"this level has no boards by {kind}; its settings say which it has")
+
+
+class BadSetting(Refusal):
+    """A setting of a level has no such name or value."""
+
+    status = "400 Bad Request"
+    code = "bad_setting"
+
+    def __init__(self, name: str, advice: str) -> None:
+        super().__init__(f"{name} {advice}")
+
+
+class HasScores(Refusal):
+    """`order` or `keep` of a level with scores is to be changed without `rebuild=yes`."""
+
+    status = "409 Conflict"
+    code = "has_scores"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the level has scores; with rebuild=yes they are ranked anew, from the submissions that are kept"
+        )
+
+
+class OutOfBounds(Refusal):
+    """The score is below `min` or above `max` of the level."""
+
+    status = "422 Unprocessable Entity"
+    code = "out_of_bounds"
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        super().__init__(f"a score of this level must be from {lowest} to {highest}")
+
+
+class TooFast(Refusal):
+    """The score is higher than the level's `pace` allows so soon after the login."""
+
+    status = "422 Unprocessable Entity"
+    code = "too_fast"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"this score needs {seconds} seconds from the login on")
+
+
+class ServerOnly(Refusal):
+    """Only the game's own server may post to the level."""
+
+    status = "403 Forbidden"
+    code = "server_only"
+
+    def __init__(self) -> None:
+        super().__init__("only the game's own server posts to this level")
+
+
+class Banned(Refusal):
+    """The user is banned."""
+
+    status = "403 Forbidden"
+    code = "banned"
+
+    def __init__(self) -> None:
+        super().__init__("this user is banned")
+
+
+class TokenNeeded(Refusal):
+    """A call under /admin, or the metrics, without a valid token."""
+
+    status = "401 Unauthorized"
+    code = "token_needed"
+    headers = (("WWW-Authenticate", "Bearer"),)
+
+    def __init__(self) -> None:
+        super().__init__("a valid token is needed, in Authorization: Bearer; scoresvc token add makes one")
+
+
+class NotAllowed(Refusal):
+    """The token does not have the right, or not for this level."""
+
+    status = "403 Forbidden"
+    code = "not_allowed"
+
+    def __init__(self, right: str) -> None:
+        super().__init__(f"this token does not allow it; it takes the right {right}, for this level")
+
+
+class NoSuchSubmission(Refusal):
+    """There is no submission of this number."""
+
+    status = "404 Not Found"
+    code = "no_such_submission"
+
+    def __init__(self) -> None:
+        super().__init__("there is no submission of this number")
+
+
+class NoSuchAction(Refusal):
+    """There is no action of this number."""
+
+    status = "404 Not Found"
+    code = "no_such_action"
+
+    def __init__(self) -> None:
+        super().__init__("there is no action of this number")
+
+
+class NoSuchToken(Refusal):
+    """There is no token of this name."""
+
+    status = "404 Not Found"
+    code = "no_such_token"
+
+    def __init__(self) -> None:
+        super().__init__("there is no token of this name; scoresvc token list shows them")
+
+
+class TokenExists(Refusal):
+    """There is a token of this name already."""
+
+    status = "409 Conflict"
+    code = "token_exists"
+
+    def __init__(self) -> None:
+        super().__init__("there is a token of this name already; end it first, or take another name")
+
+
+class Superseded(Refusal):
+    """A later action changed the same."""
+
+    status = "409 Conflict"
+    code = "superseded"
+
+    def __init__(self) -> None:
+        super().__init__("a later action has changed the same; undo that one first")
+
+
+class NotUndoable(Refusal):
+    """The action cannot be undone: what it took is gone."""
+
+    status = "410 Gone"
+    code = "gone"
+
+    def __init__(self) -> None:
+        super().__init__("this action cannot be undone; nothing is kept of what it erased")
+
+
 class NotReady(Refusal):
     """The service cannot do its work now; the sentence says why."""
 

@@ -20,7 +20,16 @@ class Position(NamedTuple):
 
 
 class Value(
-    msgspec.Struct, frozen=True, gc=False, rename={"user_id": "user", "level_id": "level", "key": "sessionkey"}
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "user_id": "user",
+        "level_id": "level",
+        "key": "sessionkey",
+        "submission_id": "id",
+        "action_id": "id",
+    },
 ):
     """What a call answers with. Users, levels and scores are 0 to 2147483647, ranks begin with 1."""
 
@@ -31,34 +40,64 @@ class Session(Value, frozen=True):
     expires_at: Timestamp
 
 
-class PostResult(Value, frozen=True):
-    """What a post changed, as of its own transaction."""
+class ActiveSession(NamedTuple):
+    """Whose session a key is."""
 
+    user_id: int
+    age: float  # seconds since the login
+
+
+class PeriodResult(Value, frozen=True):
+    """What a post changed on the board of a period."""
+
+    period: str
     improved: bool
     best: int
-    previous: int | None  # the best before the post; None for a user's first score on the level
+    previous: int | None
+    rank: int
+    players: int
+    ends_at: Timestamp
+
+
+class PostResult(Value, frozen=True):
+    """What a post changed, as of its own transaction, on the board of all time and on those of the periods."""
+
+    improved: bool
+    best: int  # what stands on the board now
+    previous: int | None  # what stood there before; None for a user's first score on the level
     rank: int
     players: int  # of the level
+    periods: tuple[PeriodResult, ...] | msgspec.UnsetType = msgspec.UNSET  # day, week, month, where the level has them
 
 
 class Entry(Value, frozen=True):
-    rank: int  # one plus the number of players with a higher score
+    rank: int  # one plus the number of players with a better score
     user_id: int
     score: int
     reached_at: Timestamp
+    text: str | msgspec.UnsetType = msgspec.UNSET  # the score as players read it, where the level has a format
 
 
-class Board(Value, frozen=True):
-    """A part of a level's board, in its order."""
+class PeriodFields(Value, frozen=True):
+    """Which period an answer is of; for all time there are no bounds."""
+
+    period: str  # its name
+    starts_at: Timestamp | msgspec.UnsetType
+    ends_at: Timestamp | msgspec.UnsetType
+    closed: bool | msgspec.UnsetType  # whether it is over
+
+
+class Board(PeriodFields, frozen=True):
+    """A part of a board, in its order."""
 
     level_id: int
-    players: int  # of the whole level
+    players: int  # of the whole board
     entries: tuple[Entry, ...]
     next: str | None  # the cursor of the page that follows, None on the last one
 
 
-class Standing(Value, frozen=True):
-    """Where a user stands on a level."""
+class Standing(PeriodFields, frozen=True):
+    """Where a user stands on a board."""
 
     level_id: int
     user_id: int
@@ -78,9 +117,35 @@ class LevelScore(Value, frozen=True):
     players: int
 
 
-class UserScores(Value, frozen=True):
+class UserScores(PeriodFields, frozen=True):
     user_id: int
     scores: tuple[LevelScore, ...]  # by level
+
+
+class LevelEntry(Value, frozen=True):
+    level_id: int
+    title: str | None
+    players: int
+
+
+class LevelPage(Value, frozen=True):
+    """Levels that have scores or settings, by number."""
+
+    levels: tuple[LevelEntry, ...]
+    next: str | None
+
+
+class PeriodEntry(PeriodFields, frozen=True):
+    players: int
+    first: Entry
+
+
+class PeriodPage(Value, frozen=True):
+    """The periods of a kind in which somebody has a score, newest first."""
+
+    level_id: int
+    periods: tuple[PeriodEntry, ...]
+    next: str | None
 
 
 class ServiceStatus(Value, frozen=True):

@@ -6,7 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from scoresvc.counters import Counters
-from scoresvc.scores import Board, PostResult, Session, Standing, UserScores
+from scoresvc.actions import ActionPage, ActionRecord, AnyAction, SubmissionPage, Token, UserRecord
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import Period, PeriodWish
+from scoresvc.scores import (
+    ActiveSession,
+    Board,
+    LevelPage,
+    PeriodPage,
+    PostResult,
+    Session,
+    Standing,
+    UserScores,
+)
 from scoresvc.storage.write import Write
 
 COUNTERS = ("commits", "commit_writes", "waiting_writes")
@@ -27,20 +39,20 @@ class SessionStore(Protocol):
     """Begins sessions and finds them by key. Methods raise Unavailable where the database cannot serve them."""
 
     def log_in(self, user_id: int) -> Write[Session]:
-        """Begins a session, which is stored when the write is done."""
+        """Begins a session, which is stored when the write is done. It, or the write, raises Banned."""
 
-    def user_of(self, key: str) -> int | None:
-        """Returns whose session `key` is, None where it is unknown or has expired."""
+    def find(self, key: str) -> ActiveSession | None:
+        """Returns None where no session has this key, or it has expired."""
 
     def delete_expired(self, count: int) -> int:
         """Deletes `count` sessions at most that have expired; returns how many."""
 
 
 class ScoreStore(Protocol):
-    """Posts scores. Methods raise Unavailable where the database takes no more."""
+    """Posts scores. Methods raise Unavailable where the database takes no more; they, or the writes, raise Banned."""
 
     def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        """Stores `score` where it is the user's best on the level; it is on disk when the write is done."""
+        """Accepts `score`, which the level's settings allow; it is on disk when the write is done."""
 
     def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
         """As `post`; the result says what the post changed."""
@@ -50,28 +62,76 @@ class BoardStore(Protocol):
     """Reads boards, each answer from one snapshot. Methods raise Unavailable where the database cannot be read."""
 
     def high_scores(self, level_id: int) -> str | Write[str]:
-        """Returns the best 15 of a level as `<userid>=<score>,…`: highest first, of equal ones who was first."""
+        """Returns the best 15 of a level as `<userid>=<score>,…`: best first, of equal ones who was first."""
 
-    def page(self, level_id: int, limit: int, after: str | None) -> Board:
+    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
         """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""
 
-    def around(self, level_id: int, user_id: int, count: int) -> Board | None:
+    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
         """Returns a user and their neighbours, `count` in all; None for a user without a score.
 
         `(count - 1) // 2` stand above, the rest below; what one end lacks is taken at the other.
         """
 
-    def of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
         """Returns those of the users that have a score, with their ranks on the whole board."""
 
-    def standing(self, level_id: int, user_id: int) -> Standing | None:
+    def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
         """Returns None for a user without a score."""
 
-    def bests(self, user_id: int) -> list[tuple[int, int]]:
-        """Returns level and score of each of a user's bests, by level."""
+    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
+        """Returns level and score of each board of a user, by level. Raises BadPeriod.
 
-    def user_scores(self, user_id: int) -> UserScores:
-        """Returns each of a user's bests with its rank, by level."""
+        `wish` is resolved for each level; one that does not keep periods of that kind is left out.
+        """
+
+    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
+        """As `bests`, with ranks."""
+
+
+class LevelStore(Protocol):
+    """Reads what is set for levels, and which levels and periods there are. Methods raise Unavailable."""
+
+    def settings_of(self, level_id: int) -> LevelSettings:
+        """Returns the settings with the defaults for what is not set; as they were at most a second ago."""
+
+    def find_period(self, level_id: int, wish: PeriodWish) -> Period:
+        """Returns the period of a level. Raises BadPeriod for one in the future, NoSuchPeriod for another kind."""
+
+    def levels(self, limit: int, after: str | None) -> LevelPage:
+        """Returns levels with scores or settings that are listed, by number. Raises BadCursor."""
+
+    def periods(self, level_id: int, kind: str, limit: int, after: str | None) -> PeriodPage:
+        """Returns the periods of a kind that have scores, newest first. Raises NoSuchPeriod, BadCursor."""
+
+
+class AdminStore(Protocol):
+    """What operators do and read. Methods raise Unavailable."""
+
+    def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
+        """Does `action` with all that follows from it, and records it; None where there was nothing to do.
+
+        The write raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded,
+        NotUndoable.
+        """
+
+    def token_of(self, text: str) -> Token | None:
+        """Returns the token, unless it is unknown or has expired; as it was at most a second ago."""
+
+    def has_tokens(self) -> bool: ...
+
+    def tokens(self) -> list[Token]:
+        """Returns all by name."""
+
+    def submissions(
+        self, level_id: int, user_id: int | None, state: str | None, limit: int, after: str | None
+    ) -> SubmissionPage:
+        """Returns submissions to a level, newest first: all, or a user's, or those in a state. Raises BadCursor."""
+
+    def actions(self, limit: int, after: str | None) -> ActionPage:
+        """Returns the audit log, newest first. Raises BadCursor."""
+
+    def user(self, user_id: int) -> UserRecord: ...
 
 
 class Store(NamedTuple):
@@ -80,6 +140,8 @@ class Store(NamedTuple):
     sessions: SessionStore
     scores: ScoreStore
     boards: BoardStore
+    levels: LevelStore
+    admin: AdminStore
     engine: str  # its name and version
     schema: int  # the version of the database's tables
     counters: Counters  # of COUNTERS at least

@@ -1,0 +1,160 @@
+"""What operators do, and what is kept of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from scoresvc.scores import Timestamp, Value
+
+STATES = ("stands", "held", "removed")  # of a submission; the database has the places of these words
+STANDS, HELD, REMOVED = range(3)
+
+RIGHTS = ("read", "moderate", "settings", "server", "metrics", "all")
+
+
+class Action(msgspec.Struct, frozen=True, tag_field="kind"):
+    """One thing that an operator wants done. The tag is the word for it in the audit log."""
+
+
+class RemoveScore(Action, tag="remove_score"):
+    """Removes the submission that stands on a board; the user's next best stands again, in every period."""
+
+    level_id: int
+    user_id: int
+    period: int
+
+
+class RemoveSubmission(Action, tag="remove"):
+    submission_id: int
+
+
+class RestoreSubmission(Action, tag="restore"):
+    submission_id: int
+
+
+class ApproveSubmission(Action, tag="approve"):
+    """Lets a held submission stand."""
+
+    submission_id: int
+
+
+class BanUser(Action, tag="ban"):
+    """Takes the user's entries from all boards until the ban ends; refuses logins and posts, but where it hides."""
+
+    user_id: int
+    reason: str = ""
+    until: int | None = None  # Unix microseconds; None: for ever
+    hide: bool = False
+
+
+class EndBan(Action, tag="unban"):
+    user_id: int
+
+
+class EraseUser(Action, tag="erase"):
+    user_id: int
+
+
+class SetLevel(Action, tag="set_level"):
+    """Sets what `settings` names, in the form of LevelSettings; None takes a setting back to its default."""
+
+    level_id: int
+    settings: dict[str, Any]
+    rebuild: bool = False
+
+
+class ResetLevel(Action, tag="reset_level"):
+    level_id: int
+    rebuild: bool = False
+
+
+class ClearLevel(Action, tag="clear_level"):
+    level_id: int
+
+
+class UndoAction(Action, tag="undo"):
+    action_id: int
+
+
+class AddToken(Action, tag="add_token"):
+    name: str
+    token_hash: bytes
+    rights: tuple[str, ...]
+    levels: str = "*"
+    expires_at: int | None = None  # Unix microseconds
+
+
+class EndToken(Action, tag="end_token"):
+    name: str
+
+
+AnyAction = (
+    RemoveScore | RemoveSubmission | RestoreSubmission | ApproveSubmission | BanUser | EndBan | EraseUser | SetLevel
+    | ResetLevel | ClearLevel | UndoAction | AddToken | EndToken
+)  # fmt: skip
+
+
+class ActionRecord(Value, frozen=True):
+    """A line of the audit log."""
+
+    action_id: int
+    kind: str
+    actor: str  # the name of the token, or "shell"
+    at: Timestamp
+    level_id: int | None
+    user_id: int | None
+    submission_id: int | None
+    before: dict[str, Any]  # of what the action changed
+    after: dict[str, Any]
+    undoes: int | None  # the action that this one undid
+
+
+class ActionPage(Value, frozen=True):
+    actions: tuple[ActionRecord, ...]  # newest first
+    next: str | None
+
+
+class Submission(Value, frozen=True):
+    """A post that was accepted."""
+
+    submission_id: int
+    level_id: int
+    user_id: int
+    score: int  # as it was posted
+    posted_at: Timestamp
+    state: str  # of STATES
+    meta: str | None
+
+
+class SubmissionPage(Value, frozen=True):
+    level_id: int
+    submissions: tuple[Submission, ...]  # newest first
+    next: str | None
+
+
+class Ban(Value, frozen=True):
+    user_id: int
+    reason: str
+    until: Timestamp | None
+    hide: bool
+
+
+class UserRecord(Value, frozen=True):
+    """All that is stored about a user."""
+
+    user_id: int
+    ban: Ban | None
+    scores: tuple[dict[str, Any], ...]  # each with level, period, score, reached_at
+    submissions: tuple[Submission, ...]  # oldest first
+    sessions: int  # that are valid
+
+
+class Token(Value, frozen=True):
+    """Who may do what under /admin."""
+
+    name: str
+    rights: tuple[str, ...]  # of RIGHTS
+    levels: str  # such as 100-199, 7 or *
+    expires_at: Timestamp | None
