@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scoresvc.errors import StartError
+from scoresvc.levels import KINDS, LevelSettings
 from scoresvc.limits import CONNECTIONS_MAX
 from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, PostgresUrl, Whole, YesNo
 
@@ -161,6 +162,50 @@ class MetricsOptions:
 
 
 @dataclass(frozen=True)
+class LevelOptions:
+    """The settings of a level for which nothing else is set, and how many periods are kept."""
+
+    order: str = _option("desc", KINDS["order"], "What is better on a level: more (desc) or less (asc).")
+    keep: str = _option(
+        "best", KINDS["keep"], "What stands on a board of a user's posts: the best, the latest, or their sum."
+    )
+    min: int | None = _option(None, KINDS["min"], "The lowest score that is accepted.")
+    max: int | None = _option(None, KINDS["max"], "The highest score that is accepted.")
+    format: str = _option(
+        "number", KINDS["format"], "How players read a score: as it is, as milliseconds, or with decimals."
+    )
+    unit: str | None = _option(None, KINDS["unit"], "What stands behind a score.")
+    periods: tuple[str, ...] = _option((), KINDS["periods"], "Which boards a level has besides that of all time.")
+    zone: str = _option("UTC", KINDS["zone"], "Where a day begins.")
+    posts: str = _option("anyone", KINDS["posts"], "Who posts: anyone who has logged in, or only the game's own server.")
+    pace: int | None = _option(None, KINDS["pace"], "The most points a second, counted from the login.")
+    hold: int | None = _option(None, KINDS["hold"], "Scores at least this good wait for an operator.")
+    listed: bool = _option(True, KINDS["listed"], "Whether a level is in the list of levels.")
+    keep_days: int = _option(0, Whole(0, 100_000), "How many boards of days are kept; 0: all.")
+    keep_weeks: int = _option(0, Whole(0, 100_000), "How many boards of weeks are kept; 0: all.")
+    keep_months: int = _option(0, Whole(0, 100_000), "How many boards of months are kept; 0: all.")
+
+    @property
+    def defaults(self) -> LevelSettings:
+        return LevelSettings(**{name: getattr(self, name) for name in KINDS})
+
+
+@dataclass(frozen=True)
+class HistoryOptions:
+    keep: bool = _option(
+        True,
+        YesNo(),
+        "Whether every accepted post is kept, so that what a removed score had replaced can stand again.",
+    )
+    days: int = _option(
+        0, Whole(0, 1_000_000, "days"), "How long a submission is kept that stands on no board; 0: for ever."
+    )
+    tell_held: bool = _option(
+        False, YesNo(), "Whether a player learns that a score is held; no: the answer looks as if it counted."
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All options."""
 
@@ -169,6 +214,8 @@ class Config:
     database: DatabaseOptions = DatabaseOptions()
     sessions: SessionOptions = SessionOptions()
     tcp: TcpOptions = TcpOptions()
+    levels: LevelOptions = LevelOptions()
+    history: HistoryOptions = HistoryOptions()
     metrics: MetricsOptions = MetricsOptions()
     log: LogOptions = LogOptions()
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from scoresvc.scores import Timestamp
 
-KINDS = ("day", "week", "month")
 ALL = 0  # the number of all time
 
 
