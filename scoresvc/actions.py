@@ -99,7 +99,7 @@ AnyAction = (
 class ActionRecord(Value, frozen=True):
     """A line of the audit log."""
 
-    action_id: int
+    id: int
     kind: str
     actor: str  # the name of the token, or "shell"
     at: Timestamp
@@ -119,7 +119,7 @@ class ActionPage(Value, frozen=True):
 class Submission(Value, frozen=True):
     """A post that was accepted."""
 
-    submission_id: int
+    id: int
     level_id: int
     user_id: int
     score: int  # as it was posted

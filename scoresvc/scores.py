@@ -27,8 +27,7 @@ class Value(
         "user_id": "user",
         "level_id": "level",
         "key": "sessionkey",
-        "submission_id": "id",
-        "action_id": "id",
+        "submission_id": "submission",
     },
 ):
     """What a call answers with. Users, levels and scores are 0 to 2147483647, ranks begin with 1."""
