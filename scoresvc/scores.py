@@ -77,13 +77,13 @@ class Entry(Value, frozen=True):
     text: str | msgspec.UnsetType = msgspec.UNSET  # the score as players read it, where the level has a format
 
 
-class PeriodFields(Value, frozen=True):
-    """Which period an answer is of; for all time there are no bounds."""
+class PeriodFields(Value, frozen=True, kw_only=True):
+    """Which period an answer is of; all time has no bounds."""
 
-    period: str  # its name
-    starts_at: Timestamp | msgspec.UnsetType
-    ends_at: Timestamp | msgspec.UnsetType
-    closed: bool | msgspec.UnsetType  # whether it is over
+    period: str = "all"  # its name
+    starts_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    ends_at: Timestamp | msgspec.UnsetType = msgspec.UNSET  # the first moment after it
+    closed: bool | msgspec.UnsetType = msgspec.UNSET  # whether it is over
 
 
 class Board(PeriodFields, frozen=True):
