@@ -177,7 +177,9 @@ class LevelOptions:
     unit: str | None = _option(None, KINDS["unit"], "What stands behind a score.")
     periods: tuple[str, ...] = _option((), KINDS["periods"], "Which boards a level has besides that of all time.")
     zone: str = _option("UTC", KINDS["zone"], "Where a day begins.")
-    posts: str = _option("anyone", KINDS["posts"], "Who posts: anyone who has logged in, or only the game's own server.")
+    posts: str = _option(
+        "anyone", KINDS["posts"], "Who posts: anyone who has logged in, or only the game's own server."
+    )
     pace: int | None = _option(None, KINDS["pace"], "The most points a second, counted from the login.")
     hold: int | None = _option(None, KINDS["hold"], "Scores at least this good wait for an operator.")
     listed: bool = _option(True, KINDS["listed"], "Whether a level is in the list of levels.")

@@ -1,102 +1,118 @@
 """Carries out what operators want, the same way on every engine.
 
 Theory of operation: an action changes states of submissions, a ban or the settings of a level; then the boards of
-those users and levels are made again from the submissions. Everything happens in one transaction of a `Ledger`, which
-the engine opens.
+those users and levels are made again from the submissions, see rebuilding.py. All of it happens in one transaction of
+a `Ledger`, which the engine opens, and takes back where a refusal is raised. What an action did is recorded in parts:
+`after` has "submissions" (how many it changed), "ban" or "settings", and by that part it is undone. A submission knows
+the action that changed its state last and the state before; so an action can be undone only while all that it changed
+still know it. Undoing is an action, too, with the same part, so it can be undone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
-from scoresvc.actions import ActionRecord, Ban
-from scoresvc.levels import LevelSettings
+from scoresvc.actions import (
+    Action,
+    ActionRecord,
+    AddToken,
+    ApproveSubmission,
+    BanUser,
+    ClearLevel,
+    EndBan,
+    EndToken,
+    EraseUser,
+    RemoveScore,
+    RemoveSubmission,
+    ResetLevel,
+    RestoreSubmission,
+    SetLevel,
+    UndoAction,
+)
+from scoresvc.errors import NoSuchAction, NoSuchToken, NotUndoable, TokenExists
+from scoresvc.scores import Timestamp
+from scoresvc.storage.bans import ban_user, end_ban, undo_ban
+from scoresvc.storage.ledger import Done, Ledger
+from scoresvc.storage.level_changes import reset_level, set_level, undo_settings
+from scoresvc.storage.submission_states import (
+    approve_submission,
+    clear_level,
+    remove_score,
+    remove_submission,
+    restore_submission,
+    undo_states,
+)
 
 
-class StoredSubmission(NamedTuple):
-    submission_id: int
-    level_id: int
-    user_id: int
-    score: int  # as it was posted
-    posted_at: int  # Unix microseconds, rising within a level
-    day: int  # such as 20261125
-    state: int  # the place of its word in actions.STATES
-    action_id: int | None  # that changed the state last
-    state_before: int | None  # that action
+def perform(ledger: Ledger, actor: str, action: Action, now: int) -> ActionRecord | None:
+    """Does an action at a time in Unix microseconds, and records it; None where there was nothing to do.
+
+    Raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded, NotUndoable: then
+    the transaction is to be taken back.
+    """
+    action_id = ledger.next_action_id()
+    done = ACTIONS[type(action)](ledger, action, action_id)
+    if done is None:
+        return None
+    kind = str(action.__struct_config__.tag)
+    record = ActionRecord(
+        action_id, kind, actor, Timestamp(now), done.level_id, done.user_id, done.submission_id, done.before,
+        done.after, done.undoes,
+    )  # fmt: skip
+    ledger.record(record)
+    return record
 
 
-class StoredScore(NamedTuple):
-    """A score on a board, turned where less is better: `2147483647 - score`."""
-
-    period: int
-    user_id: int
-    score: int
-    reached_at: int  # Unix microseconds
+def _erase_user(ledger: Ledger, action: EraseUser, action_id: int) -> Done | None:
+    for level_id in ledger.levels_of(action.user_id):
+        ledger.lock_level(level_id)
+    return Done({}, {}) if ledger.delete_user(action.user_id) else None
 
 
-class Ledger(Protocol):
-    """Reads and writes of one transaction."""
+def _add_token(ledger: Ledger, action: AddToken, action_id: int) -> Done | None:
+    rights = " ".join(action.rights)
+    if not ledger.add_token(action.name, action.token_hash, rights, action.levels, action.expires_at):
+        raise TokenExists
+    return Done({}, {"token": action.name, "rights": rights, "levels": action.levels})
 
-    def lock_level(self, level_id: int) -> None:
-        """Lets no post to the level and no other action come in between until the transaction ends."""
 
-    def settings_of(self, level_id: int) -> LevelSettings: ...
+def _end_token(ledger: Ledger, action: EndToken, action_id: int) -> Done | None:
+    if not ledger.delete_token(action.name):
+        raise NoSuchToken
+    return Done({"token": action.name}, {})
 
-    def own_settings(self, level_id: int) -> dict[str, Any] | None:
-        """Returns what is set for the level itself, None where nothing is."""
 
-    def put_settings(self, level_id: int, settings: dict[str, Any] | None) -> None: ...
+def _undo(ledger: Ledger, action: UndoAction, action_id: int) -> Done | None:
+    record = ledger.action(action.action_id)
+    if record is None:
+        raise NoSuchAction
+    part = next((part for part in UNDOING if part in record.after), None)
+    if part is None:
+        raise NotUndoable
+    done = UNDOING[part](ledger, record, action_id)
+    return done and done._replace(
+        level_id=record.level_id, user_id=record.user_id, submission_id=record.submission_id, undoes=record.id
+    )
 
-    def has_scores(self, level_id: int) -> bool:
-        """Returns whether anybody has a score on any board of the level, or a submission that stands."""
 
-    def users_of(self, level_id: int) -> Iterable[int]:
-        """Returns the users with a score or a submission on the level."""
-
-    def levels_of(self, user_id: int) -> list[int]:
-        """Returns the levels where the user has a score or a submission, by number."""
-
-    def submission(self, submission_id: int) -> StoredSubmission | None: ...
-
-    def submissions(self, level_id: int, user_id: int) -> list[StoredSubmission]:
-        """Returns all in the order in which they were accepted."""
-
-    def add_submission(self, level_id: int, user_id: int, score: int, posted_at: int, day: int) -> None:
-        """Adds one that stands, for a score that has none."""
-
-    def set_state(self, submission: StoredSubmission, state: int, action_id: int) -> None:
-        """Sets the state, `state_before` and `action_id`."""
-
-    def changed_by(self, action_id: int) -> list[StoredSubmission]:
-        """Returns the submissions whose state this action changed last."""
-
-    def scores(self, level_id: int, user_id: int) -> list[StoredScore]:
-        """Returns the user's scores on all boards of the level."""
-
-    def put_score(self, level_id: int, score: StoredScore) -> None: ...
-
-    def delete_score(self, level_id: int, period: int, user_id: int) -> None: ...
-
-    def ban_of(self, user_id: int) -> Ban | None: ...
-
-    def put_ban(self, ban: Ban) -> None: ...
-
-    def delete_ban(self, user_id: int) -> None: ...
-
-    def delete_user(self, user_id: int) -> None:
-        """Deletes all about a user from all tables, so that no trace is left in the files; actions lose the user."""
-
-    def add_token(self, name: str, token_hash: bytes, rights: str, levels: str, expires_at: int | None) -> bool:
-        """Returns False where there is one of that name."""
-
-    def delete_token(self, name: str) -> bool: ...
-
-    def action(self, action_id: int) -> ActionRecord | None: ...
-
-    def last_action(self, kinds: Iterable[str], level_id: int | None, user_id: int | None) -> int | None:
-        """Returns the number of the last action of one of these kinds about the level, or about the user."""
-
-    def next_action_id(self) -> int: ...
-
-    def record(self, record: ActionRecord) -> None: ...
+UNDOING: dict[str, Callable[[Ledger, ActionRecord, int], Done | None]] = {
+    "submissions": undo_states,
+    "ban": undo_ban,
+    "settings": undo_settings,
+}
+ACTIONS: dict[type[Action], Callable[[Ledger, Any, int], Done | None]] = {
+    RemoveScore: remove_score,
+    RemoveSubmission: remove_submission,
+    RestoreSubmission: restore_submission,
+    ApproveSubmission: approve_submission,
+    BanUser: ban_user,
+    EndBan: end_ban,
+    EraseUser: _erase_user,
+    SetLevel: set_level,
+    ResetLevel: reset_level,
+    ClearLevel: clear_level,
+    UndoAction: _undo,
+    AddToken: _add_token,
+    EndToken: _end_token,
+}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from scoresvc.counters import Counters
 from scoresvc.actions import ActionPage, ActionRecord, AnyAction, SubmissionPage, Token, UserRecord
+from scoresvc.counters import Counters
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import Period, PeriodWish
 from scoresvc.scores import (
