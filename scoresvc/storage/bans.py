@@ -12,8 +12,7 @@ from scoresvc.storage.rebuilding import adopt, make_boards_again
 
 
 def ban_user(ledger: Ledger, action: BanUser, action_id: int) -> Done | None:
-    until = None if action.until is None else Timestamp(action.until)
-    return _put_ban(ledger, action.user_id, Ban(action.user_id, action.reason, until, action.hide))
+    return _put_ban(ledger, action.user_id, _read_ban(action.user_id, action.reason, action.until, action.hide))
 
 
 def end_ban(ledger: Ledger, action: EndBan, action_id: int) -> Done | None:
@@ -42,7 +41,11 @@ def _put_ban(ledger: Ledger, user_id: int, ban: Ban | None) -> Done | None:
 
 def _write_ban(ban: Ban | None) -> dict[str, Any] | None:
     """Without the user, so that the record may outlive it; `until` in Unix microseconds."""
-    return {"reason": ban.reason, "until": ban.until, "hide": ban.hide} if ban else None
+    return (
+        {"reason": ban.reason, "until": None if ban.until is None else int(ban.until), "hide": ban.hide}
+        if ban
+        else None
+    )
 
 
 def undo_ban(ledger: Ledger, record: ActionRecord, action_id: int) -> Done | None:
@@ -51,4 +54,8 @@ def undo_ban(ledger: Ledger, record: ActionRecord, action_id: int) -> Done | Non
     if ledger.last_action("ban", None, record.user_id) != record.id:
         raise Superseded
     written = record.before["ban"]
-    return _put_ban(ledger, record.user_id, Ban(record.user_id, **written) if written else None)
+    return _put_ban(ledger, record.user_id, _read_ban(record.user_id, **written) if written else None)
+
+
+def _read_ban(user_id: int, reason: str, until: int | None, hide: bool) -> Ban:
+    return Ban(user_id, reason, None if until is None else Timestamp(until), hide)

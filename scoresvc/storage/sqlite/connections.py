@@ -27,6 +27,7 @@ OPENING = (
     "PRAGMA wal_autocheckpoint = 8000",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -65536",  # KiB, at most
+    "PRAGMA secure_delete = ON",  # a user who is erased is in no page that was freed before either
 )
 SYNCHRONOUS = {
     "full": "PRAGMA synchronous = FULL",

@@ -1,11 +1,13 @@
-"""A version for each level, in memory that all processes of a database share.
+"""A version for each level and each rule, in memory that all processes of a database share.
 
 Theory of operation: the writer calls `advance` for every level that a commit has changed, after the commit and before
 the write is acknowledged. A reader, in any thread of any process, takes `version_of` the level first and then reads
 the database. So for as long as the version stays the same, nothing that was acknowledged is missing from what was
-read. To read first and take the version afterwards, or to acknowledge before `advance`, breaks that. The memory is the
-file `.changes` beside the database; what is in it means nothing after a restart. A level shares its slot with every
-4,096th other one, which costs only a needless read.
+read. The same holds for rules: the settings of a level and the ban of a user, by the number of the level or the user,
+and the tokens; they have slots of their own, because they change less often than boards. To read first and take the
+version afterwards, or to acknowledge before `advance`, breaks that. The memory is the file `.changes` beside the
+database; what is in it means nothing after a restart. A level shares its slot with every 4,096th other one, which
+costs only a needless read.
 
 The file is mapped: a system call would give up the interpreter's lock at every list, and a server with threads would
 read a fifth fewer lists. The price: where somebody truncates the file, the next access is a SIGBUS. It ends the
@@ -21,6 +23,7 @@ import time
 from pathlib import Path
 
 SLOTS = 4096
+TOKENS = -1  # the key of the tokens among the rules
 SLOT_BYTES = 8
 
 
@@ -30,7 +33,7 @@ class LevelVersions:
     def __init__(self, path: Path) -> None:
         if not faulthandler.is_enabled():
             faulthandler.enable()
-        size = SLOTS * SLOT_BYTES
+        size = 2 * SLOTS * SLOT_BYTES
         with path.open("ab+") as file:
             if file.seek(0, os.SEEK_END) < size:
                 # Written, not left as a hole: on a full disk a store to a hole would end the process.
@@ -45,6 +48,15 @@ class LevelVersions:
     def advance(self, level_id: int) -> int:
         """Returns the new version."""
         version = self._slots[level_id % SLOTS] = time.monotonic_ns()
+        return version
+
+    def rule_version_of(self, key: int) -> int:
+        """Returns the version of what is set for a level, of a user's ban, or with TOKENS of all tokens."""
+        return self._slots[SLOTS + key % SLOTS]
+
+    def advance_rule(self, key: int) -> int:
+        """Returns the new version."""
+        version = self._slots[SLOTS + key % SLOTS] = time.monotonic_ns()
         return version
 
     def close(self) -> None:

@@ -1,0 +1,199 @@
+"""What operators do and read, see `AdminStore`."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from scoresvc.actions import (
+    STATES,
+    ActionPage,
+    ActionRecord,
+    AnyAction,
+    Submission,
+    SubmissionPage,
+    Token,
+    UserRecord,
+)
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import name_of
+from scoresvc.scores import Position, Timestamp
+from scoresvc.storage.cache import Cache
+from scoresvc.storage.cursors import Cursors
+from scoresvc.storage.keys import hash_key
+from scoresvc.storage.ledger import turn
+from scoresvc.storage.sqlite.acting import Acting, read_output, write_row
+from scoresvc.storage.sqlite.connections import Readers
+from scoresvc.storage.sqlite.ledger import make_record
+from scoresvc.storage.sqlite.ledger_rules import make_ban
+from scoresvc.storage.sqlite.transactions import Begin
+from scoresvc.storage.sqlite.versions import TOKENS, LevelVersions
+from scoresvc.storage.write import Write
+
+CACHE_AGE_MAX = 1.0  # seconds; then a token that was deleted by hand is refused
+TOKENS_CACHED = 1000
+NEWEST = 2**62  # above the numbers of all submissions and actions
+
+
+class Admin:
+    """Reads with `readers`, acts with `begin`; `clock` returns Unix seconds."""
+
+    def __init__(
+        self,
+        readers: Readers,
+        versions: LevelVersions,
+        begin: Begin,
+        acting: Acting,
+        settings_of: Callable[[int], LevelSettings],
+        clock: Callable[[], float],
+    ) -> None:
+        self._readers = readers
+        self._versions = versions
+        self._begin = begin
+        self._act = acting.act
+        self._settings_of = settings_of
+        self._clock = clock
+        self._tokens: Cache[bytes, Token | None] = Cache(TOKENS_CACHED, CACHE_AGE_MAX)
+        ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
+        self._submission_cursors = Cursors(hmac.digest(cursor_key, b"submissions", "sha256"))
+        self._action_cursors = Cursors(hmac.digest(cursor_key, b"actions", "sha256"))
+
+    def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
+        return self._begin(self._act, write_row(actor, action), read_output)
+
+    def token_of(self, text: str) -> Token | None:
+        token_hash = hash_key(text)
+        version = self._versions.rule_version_of(TOKENS)
+        token = self._tokens.get(token_hash, version, self._read_token, token_hash)
+        if token is None or (token.expires_at is not None and token.expires_at <= self._clock() * 1_000_000):
+            return None
+        return token
+
+    def _read_token(self, token_hash: bytes) -> Token | None:
+        rows = self._readers.read(
+            """
+            SELECT name, rights, levels, expires_at
+              FROM tokens
+             WHERE token_hash = :token_hash
+            """,
+            {"token_hash": token_hash},
+        )
+        return _make_token(*rows[0]) if rows else None
+
+    def has_tokens(self) -> bool:
+        return bool(self._readers.read("SELECT 1 FROM tokens LIMIT 1", {}))
+
+    def tokens(self) -> list[Token]:
+        rows = self._readers.read("SELECT name, rights, levels, expires_at FROM tokens ORDER BY name", {})
+        return [_make_token(*row) for row in rows]
+
+    def submissions(
+        self, level_id: int, user_id: int | None, state: str | None, limit: int, after: str | None
+    ) -> SubmissionPage:
+        before_id = NEWEST if after is None else self._submission_cursors.read(level_id, after).reached_at
+        values = {
+            "level_id": level_id,
+            "user_id": user_id,
+            "state": None if state is None else STATES.index(state),
+            "before_id": before_id,
+            "count": limit + 1,
+        }
+        sql = OF_LEVEL if user_id is None else OF_USER
+        found = [_make_submission(*row) for row in self._readers.read(sql, values)]
+        cursor = None
+        if len(found) > limit:
+            cursor = self._submission_cursors.write(level_id, Position(0, found[limit - 1].id, 0))
+        return SubmissionPage(level_id, tuple(found[:limit]), cursor)
+
+    def actions(self, limit: int, after: str | None) -> ActionPage:
+        before_id = NEWEST if after is None else self._action_cursors.read(0, after).reached_at
+        rows = self._readers.read(
+            """
+            SELECT action_id, kind, actor, acted_at, level_id, user_id, submission_id, before, after, undoes
+              FROM actions
+             WHERE action_id < :before_id
+             ORDER BY action_id DESC
+             LIMIT :count
+            """,
+            {"before_id": before_id, "count": limit + 1},
+        )
+        found = [make_record(*row) for row in rows]
+        cursor = self._action_cursors.write(0, Position(0, found[limit - 1].id, 0)) if len(found) > limit else None
+        return ActionPage(tuple(found[:limit]), cursor)
+
+    def user(self, user_id: int) -> UserRecord:
+        user = {"user_id": user_id, "now": self._clock()}
+        with self._readers.snapshot() as connection:
+            bans = connection.execute(BAN, user).fetchall()
+            scores = connection.execute(SCORES, user).fetchall()
+            submissions = connection.execute(ALL_OF_USER, user).fetchall()
+            ((sessions,),) = connection.execute(SESSIONS, user).fetchall()
+        return UserRecord(
+            user_id,
+            make_ban(*bans[0]) if bans else None,
+            tuple([self._make_score(*row) for row in scores]),
+            tuple([_make_submission(*row) for row in submissions]),
+            sessions,
+        )
+
+    def _make_score(self, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any]:
+        return {
+            "level": level_id,
+            "period": name_of(period),
+            "score": turn(score, self._settings_of(level_id).order),
+            "reached_at": Timestamp(reached_at),
+        }
+
+
+OF_LEVEL = """
+    SELECT submission_id, level_id, user_id, score, posted_at, state, meta
+      FROM submissions
+     WHERE level_id = :level_id
+       AND (:state IS NULL OR state = :state)
+       AND submission_id < :before_id
+     ORDER BY submission_id DESC
+     LIMIT :count
+"""
+OF_USER = """
+    SELECT submission_id, level_id, user_id, score, posted_at, state, meta
+      FROM submissions
+     WHERE user_id = :user_id
+       AND level_id = :level_id
+       AND (:state IS NULL OR state = :state)
+       AND submission_id < :before_id
+     ORDER BY submission_id DESC
+     LIMIT :count
+"""
+ALL_OF_USER = """
+    SELECT submission_id, level_id, user_id, score, posted_at, state, meta
+      FROM submissions
+     WHERE user_id = :user_id
+     ORDER BY submission_id
+"""
+BAN = """
+    SELECT user_id, reason, until, hide
+      FROM bans
+     WHERE user_id = :user_id
+"""
+SCORES = """
+    SELECT level_id, period, score, reached_at
+      FROM scores
+     WHERE user_id = :user_id
+     ORDER BY level_id, period
+"""
+SESSIONS = """
+    SELECT count(*)
+      FROM sessions
+     WHERE user_id = :user_id AND expires_at > :now
+"""
+
+
+def _make_token(name: str, rights: str, levels: str, expires_at: int | None) -> Token:
+    return Token(name, tuple(rights.split()), levels, None if expires_at is None else Timestamp(expires_at))
+
+
+def _make_submission(
+    submission_id: int, level_id: int, user_id: int, score: int, posted_at: int, state: int, meta: str | None
+) -> Submission:
+    return Submission(submission_id, level_id, user_id, score, Timestamp(posted_at), STATES[state], meta)
