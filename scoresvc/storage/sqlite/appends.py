@@ -5,43 +5,81 @@ waits up to a millisecond to have it back, for the loop is without it only for m
 BEGIN, posts, logins and COMMIT lasts twice as long as one with a single statement, which is a transaction by itself.
 No statement of SQLite writes to two tables, but a trigger may. So the writing connection has a view, `appends`, which
 holds nothing; a row that is inserted there is a whole batch. View and trigger are in the connection's own schema TEMP.
+
+A post is a row of `submissions`, where history is kept, and one of `bests`, `latests` or `sums` for each board that it
+counts on. Its place in the batch is what orders equal posts: all times of a batch are the first one plus that place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from scoresvc.actions import HELD, STANDS
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import ALL, day_at, periods_at
+from scoresvc.storage.ledger import turn
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Post
 
 POST, LOG_IN = "post", "log_in"  # names of the changes
 
 NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when it expires in Unix seconds
-
+Counted = tuple[int, int, int, int, int]  # on a board: level, period, user, turned score, place in the batch
+Submitted = tuple[int, int, int, int, int]  # level, user, score, day, state
 
 VIEW = """
-    CREATE TEMP VIEW appends (posts, now, hashes, sessions) AS
-    SELECT NULL, NULL, NULL, NULL
+    CREATE TEMP VIEW appends (now, posts, submissions, bests, latests, sums, hashes, sessions) AS
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 """
-# The statement for the scores reads before it writes, so `key`, the place in the batch, is what orders equal posts.
-# JSON has no bytes: the hashes of the sessions are one blob.
+# JSON has no bytes: the hashes of the sessions are one blob. A user who is banned reaches no board.
 TRIGGER = """
     CREATE TEMP TRIGGER append INSTEAD OF INSERT ON appends BEGIN
-        INSERT INTO scores (level_id, user_id, score, reached_at)
+        UPDATE latest_post SET accepted_at = max(accepted_at + 1, NEW.now) WHERE NEW.posts > 0;
+
+        INSERT INTO submissions (level_id, user_id, score, posted_at, day, state)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               key + max(NEW.now, (SELECT coalesce(max(reached_at) + 1, 0)
-                                     FROM scores
-                                    WHERE level_id = json_extract(value, '$[0]')
-                                      AND score = json_extract(value, '$[2]')))
-          FROM json_each(NEW.posts)
-         WHERE true
-        ON CONFLICT (level_id, user_id)
+               key + (SELECT accepted_at FROM latest_post),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
+          FROM json_each(NEW.submissions);
+
+        INSERT INTO scores (level_id, period, user_id, score, reached_at)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+          FROM json_each(NEW.bests)
+         WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
+        ON CONFLICT (level_id, period, user_id)
           DO UPDATE SET score = excluded.score,
                         reached_at = excluded.reached_at
                   WHERE excluded.score > scores.score;
+
+        INSERT INTO scores (level_id, period, user_id, score, reached_at)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+          FROM json_each(NEW.latests)
+         WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
+        ON CONFLICT (level_id, period, user_id)
+          DO UPDATE SET score = excluded.score,
+                        reached_at = excluded.reached_at;
+
+        INSERT INTO scores (level_id, period, user_id, score, reached_at)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+          FROM json_each(NEW.sums)
+         WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
+        ON CONFLICT (level_id, period, user_id)
+          DO UPDATE SET score = max(0, min(2147483647,
+                                           CASE WHEN (SELECT json_extract(settings, '$.order')
+                                                        FROM level_settings
+                                                       WHERE level_id = excluded.level_id) = 'asc'
+                                                THEN scores.score + excluded.score - 2147483647
+                                                ELSE scores.score + excluded.score
+                                           END)),
+                        reached_at = excluded.reached_at;
+
+        UPDATE latest_post SET accepted_at = accepted_at + NEW.posts - 1 WHERE NEW.posts > 0;
 
         INSERT INTO sessions (key_hash, user_id, expires_at)
         SELECT substr(NEW.hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
@@ -57,44 +95,75 @@ def create_view(connection: sqlite3.Connection) -> None:
 
 
 class Appends:
-    """Stores posts and new sessions; `clock` returns Unix seconds.
+    """Stores posts and new sessions; `clock` returns Unix seconds, `settings_of` those of a level as they are now.
 
     Who reaches a score later comes later on the board, even where the clock stands still or jumps back: only then is
-    a time later than the clock says.
+    a time later than the clock says. Submissions are kept where `keeps_history`.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], settings_of: Callable[[int], LevelSettings], keeps_history: bool
+    ) -> None:
         self._clock = clock
+        self._settings_of = settings_of
+        self._keeps_history = keeps_history
 
     def store(self, connection: sqlite3.Connection, rows: Mapping[str, Sequence[Any]]) -> dict[str, list[bool]]:
         """Stores the posts and the new sessions among `rows`, which are by name of the change.
 
-        Returns for each row whether it may have changed something.
+        Returns for each row whether it may have changed a board.
         """
         posts: Sequence[Post] = rows.get(POST, ())
         sessions: Sequence[NewSession] = rows.get(LOG_IN, ())
+        now = int(self._clock() * 1_000_000)
+        counted, submitted = self._count(posts, now)
         before = connection.total_changes
         connection.execute(
             """
-            INSERT INTO appends (posts, now, hashes, sessions)
-            VALUES (:posts, :now, :hashes, :sessions)
+            INSERT INTO appends (now, posts, submissions, bests, latests, sums, hashes, sessions)
+            VALUES (:now, :posts, :submissions, :best, :latest, :sum, :hashes, :sessions)
             """,
             {
-                "posts": _write(posts),
-                "now": int(self._clock() * 1_000_000),
+                "now": now,
+                "posts": len(posts),
+                "submissions": _write(submitted),
+                **{keep: _write(each) for keep, each in counted.items()},
                 "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
                 "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
             },
         )
-        # What a trigger does is in no `rowcount`.
-        has_changed = connection.total_changes - before > len(sessions)
+        # What a trigger does is in no `rowcount`. The time of the latest post changes twice.
+        others = len(submitted) + len(sessions) + (2 if posts else 0)
+        has_changed = connection.total_changes - before > others
         return {POST: [has_changed] * len(posts), LOG_IN: [True] * len(sessions)}
+
+    def _count(self, posts: Iterable[Post], now: int) -> tuple[dict[str, list[Counted]], list[Submitted]]:
+        """Returns what posts count for on which boards, by how these are kept, and the submissions."""
+        counted: dict[str, list[Counted]] = {"best": [], "latest": [], "sum": []}
+        submitted: list[Submitted] = []
+        for place, (level_id, user_id, score) in enumerate(posts):
+            settings = self._settings_of(level_id)
+            held = is_held(settings, score)
+            if self._keeps_history or held:
+                submitted.append((level_id, user_id, score, day_at(settings, now), HELD if held else STANDS))
+            if not held:
+                turned = turn(score, settings.order)
+                boards = counted[settings.keep]
+                boards.append((level_id, ALL, user_id, turned, place))
+                for period in periods_at(settings, now) if settings.periods else ():
+                    boards.append((level_id, period.number, user_id, turned, place))
+        return counted, submitted
 
     def store_posts(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
         return self.store(connection, {POST: posts})[POST]
 
     def store_sessions(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
         return self.store(connection, {LOG_IN: sessions})[LOG_IN]
+
+
+def is_held(settings: LevelSettings, score: int) -> bool:
+    """Returns whether a score is so good that it waits for an operator."""
+    return settings.hold is not None and turn(score, settings.order) >= turn(settings.hold, settings.order)
 
 
 def _write(rows: Sequence[Any]) -> str:
