@@ -9,7 +9,13 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    install_requires=["httptools>=0.9.0", "msgspec>=0.22.0", "tqdm>=4.66", "waitress>=3.0.2"],
+    install_requires=[
+        "httptools>=0.9.0",
+        "msgspec>=0.22.0",
+        "tqdm>=4.66",
+        "tzdata>=2025.2",  # time zones for zoneinfo: slim containers have none
+        "waitress>=3.0.2",
+    ],
     extras_require={
         "bench": ["matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
         "fast": ["uvloop>=0.23"],

@@ -253,7 +253,7 @@ class MetricsNotPublic(Refusal):
 
 
 class BadPeriod(Refusal):
-    """`period` is no period, has no such date, or is in the future."""
+    """`period` is no period, has no such date, is in the future or before 1970."""
 
     status = "400 Bad Request"
     code = "bad_period"
@@ -261,7 +261,7 @@ class BadPeriod(Refusal):
     def __init__(self) -> None:
         super().__init__(
             "period must be all, day, week, month, one of these before now such as day-1, or a name such as 2026-11-25,"
-            " 2026-W48 or 2026-11, and not in the future"
+            " 2026-W48 or 2026-11, from 1970 to now"
         )
 
 

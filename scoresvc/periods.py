@@ -19,7 +19,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from scoresvc.errors import BadPeriod, NoSuchPeriod
-from scoresvc.levels import PERIOD_KINDS, LevelSettings
+from scoresvc.levels import LevelSettings
 from scoresvc.scores import Timestamp
 
 ALL = 0  # the number of all time
@@ -34,7 +34,7 @@ _DAY = timedelta(days=1)
 
 _WISH = re.compile(
     r"(?P<kind>day|week|month)(?:-(?P<back>[0-9]{1,9}))?"
-    r"|(?P<year>[0-9]{4})-(?:W(?P<week>[0-9]{2})|(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2}))?)"
+    r"|(?P<year>[0-9]{4})-(?:W[0-9]{2}|[0-9]{2}(?:-[0-9]{2})?)"
 )
 
 
@@ -58,14 +58,6 @@ class PeriodWish(NamedTuple):
     kind: str
     back: int | None = None
     number: int | None = None
-
-
-class CurrentPeriods(NamedTuple):
-    """The periods that run at a moment in a zone."""
-
-    day: Period
-    week: Period
-    month: Period
 
 
 ALL_TIME = Period(ALL, "all")
@@ -94,22 +86,21 @@ def kind_of(number: int) -> str:
 
 def name_of(number: int) -> str:
     """Returns the name by which clients know a period."""
-    digits = str(number)
-    year, rest = digits[:4], digits[4:]
     if number == ALL:
         return "all"
-    if len(rest) == 2:
-        return f"{year}-{rest}"
-    return f"{year}-W{rest[1:]}" if len(rest) == 3 else f"{year}-{rest[:2]}-{rest[2:]}"
+    digits = str(number)
+    if len(digits) == 7:
+        return f"{digits[:4]}-W{digits[5:]}"
+    return "-".join(filter(None, (digits[:4], digits[4:6], digits[6:])))
 
 
 def first_day(number: int) -> date:
     """Returns the day with which a period starts. Raises ValueError where there is no such date."""
-    year, rest = int(str(number)[:4]), int(str(number)[4:])
-    kind = kind_of(number)
-    if kind == "week":
+    digits = str(number)
+    year, rest = int(digits[:4]), int(digits[4:])
+    if len(digits) == 7:
         return date.fromisocalendar(year, rest, 1)
-    return date(year, rest, 1) if kind == "month" else date(year, rest // 100, rest % 100)
+    return date(year, rest, 1) if len(digits) == 6 else date(year, rest // 100, rest % 100)
 
 
 def period_of_day(kind: str, day: int) -> int:
@@ -127,7 +118,7 @@ def start_of(day: date, zone: str) -> Timestamp:
     start = _instant(midnight)  # of an hour that is repeated, the first
     if _local_date(start, zone) == day:
         return Timestamp(start)
-    # The clocks skipped midnight: when, lies between that midnight by the offset after the change and by the one before.
+    # The clocks skipped midnight, between where it would be by the offset after the change and by the one before.
     seconds = range(_instant(midnight.replace(fold=1)) // 1_000_000, start // 1_000_000)
     skipped = bisect_left(seconds, day, key=lambda second: _local_date(second * 1_000_000, zone))
     return Timestamp((seconds.start + skipped) * 1_000_000)
@@ -167,25 +158,35 @@ def _step(kind: str, first: date, count: int) -> date:
     return first + timedelta(weeks=count) if kind == "week" else first + timedelta(days=count)
 
 
-def current_periods(zone: str, now: int) -> CurrentPeriods:
-    """Returns the periods that run now; cached until the day ends."""
-    current = _current.get(zone)
-    if current is None or not current.day.starts_at <= now < current.day.ends_at:  # type: ignore[operator]
-        today = day_of(now, zone)
-        current = CurrentPeriods(*[make_period(number_of(kind, today), zone, now) for kind in PERIOD_KINDS])
-        _current[zone] = current
-    return current
+def current_periods(zone: str, kinds: tuple[str, ...], now: int) -> tuple[Period, ...]:
+    """Returns the periods of `kinds` that run now, in that order; cached for as long as the day lasts."""
+    cached = _current_periods.get((zone, kinds))
+    if cached is not None and cached.starts_at <= now < cached.ends_at:
+        return cached.periods
+    today = day_of(now, zone)
+    periods = tuple([make_period(number_of(kind, today), zone, now) for kind in kinds])
+    cached = _CurrentPeriods(int(start_of(today, zone)), int(start_of(today + _DAY, zone)), periods)
+    _current_periods[zone, kinds] = cached
+    return periods
 
 
-_current: dict[str, CurrentPeriods] = {}  # by zone, of which there are some hundred
+class _CurrentPeriods(NamedTuple):
+    starts_at: int  # of the day, as `ends_at`
+    ends_at: int
+    periods: tuple[Period, ...]
+
+
+_current_periods: dict[tuple[str, tuple[str, ...]], _CurrentPeriods] = {}  # of some hundred zones at most
 
 
 def periods_at(settings: LevelSettings, now: int) -> tuple[Period, ...]:
     """Returns those of the periods that run now which a level keeps, in the order of PERIOD_KINDS."""
-    if not settings.periods:
-        return ()
-    current = current_periods(settings.zone, now)
-    return tuple([getattr(current, kind) for kind in settings.periods])
+    return current_periods(settings.zone, settings.periods, now)
+
+
+def day_at(settings: LevelSettings, now: int) -> int:
+    """Returns the number of the day that runs now in the zone of a level, such as 20261125."""
+    return current_periods(settings.zone, ("day",), now)[0].number
 
 
 # What clients ask for
@@ -201,17 +202,22 @@ def read_wish(text: str) -> PeriodWish:
         raise BadPeriod
     if match["kind"]:
         return PeriodWish(match["kind"], back=int(match["back"] or 0))
-    number = int("".join(digit for digit in text if digit.isdigit())) if not match["week"] else _week_number(match)
-    kind = kind_of(number) if int(match["year"]) >= YEAR_MIN else ""
+    number = int(text.replace("-W", "0").replace("-", ""))
+    if int(match["year"]) < YEAR_MIN or not _is_date(number):
+        raise BadPeriod
+    return PeriodWish(kind_of(number), number=number)
+
+
+def _is_date(number: int) -> bool:
     try:
         first_day(number)
     except ValueError:
-        raise BadPeriod from None
-    return PeriodWish(kind, number=number)
+        return False
+    return True
 
 
 def find_period(wish: PeriodWish, settings: LevelSettings, now: int) -> Period:
-    """Returns the period of a level that is wished for.
+    """Returns the period of a level that a client asked for.
 
     Raises BadPeriod for one in the future or before 1970, NoSuchPeriod for a kind that the level does not keep.
     """
@@ -219,6 +225,22 @@ def find_period(wish: PeriodWish, settings: LevelSettings, now: int) -> Period:
         return ALL_TIME
     if wish.kind not in settings.periods:
         raise NoSuchPeriod(wish.kind)
-    current: Period = getattr(current_periods(settings.zone, now), wish.kind)
-    number = current.number - 0 if wish.number is None else wish.number
+    (current,) = current_periods(settings.zone, (wish.kind,), now)
+    number = _number_back(current.number, wish.back) if wish.number is None else wish.number
+    if number == current.number:
+        return current
+    if number > current.number:
+        raise BadPeriod
     return make_period(number, settings.zone, now)
+
+
+def _number_back(number: int, back: int | None) -> int:
+    """Returns the number of the period that comes `back` earlier. Raises BadPeriod."""
+    kind = kind_of(number)
+    try:
+        first = _step(kind, first_day(number), -(back or 0))
+    except (ValueError, OverflowError):
+        raise BadPeriod from None
+    if first.year < YEAR_MIN:
+        raise BadPeriod
+    return number_of(kind, first)
