@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from scoresvc.errors import BadSetting
 from scoresvc.limits import UINT31_MAX
 from scoresvc.option_kinds import OneOf, OptionKind, Whole, YesNo
 
@@ -89,3 +92,16 @@ KINDS: dict[str, OptionKind] = {
     "hold": NumberOrNone(),
     "listed": YesNo(),
 }
+
+
+def read_settings(texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Reads settings by name; an empty text takes one back to its default: None. Raises BadSetting."""
+    settings: dict[str, Any] = {}
+    for name, text in texts:
+        if name not in KINDS:
+            raise BadSetting(name, f"is no setting; there are: {', '.join(KINDS)}")
+        try:
+            settings[name] = KINDS[name].read(text) if text else None
+        except ValueError as error:
+            raise BadSetting(name, str(error)) from None
+    return settings
