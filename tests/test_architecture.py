@@ -133,6 +133,7 @@ ORDER_WITHIN = {
     "tcp": ("frames", "gateway", "protocol", "__init__"),
     "http": ("errors", "responses", "head", "wsgi", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
     "serve": ("listeners", "loop", "servers", "processes", "__init__"),
+    "cli": ("parsing", "serving", "database", "performing", "operating", "moderation", "deployment", "__init__"),
 }
 
 MODULE_LINES_MAX = 300

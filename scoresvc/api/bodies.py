@@ -192,7 +192,7 @@ def _clean(value: object) -> str:
 def _write_value(value: object, form: BodyForm) -> str:
     """Returns a value of JSON as it would be in a form: `yes` for true, nothing for null, commas in a list."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return _clean(",".join(value))
+        return _clean(",".join(value) or "none")
     if value is not None and not isinstance(value, str | bool):
         raise MalformedBody(_JSON, form.advice)
     return _clean(_WORDS.get(value, value))
