@@ -59,7 +59,7 @@ class RuleLedger(ScoreLedger):
             """,
             {"user_id": user_id},
         )
-        return make_ban(*rows[0]) if rows else None
+        return _make_ban(*rows[0]) if rows else None
 
     def put_ban(self, ban: Ban) -> None:
         self._touched.rules.add(ban.user_id)
@@ -97,6 +97,5 @@ class RuleLedger(ScoreLedger):
         return self._connection.execute("DELETE FROM tokens WHERE name = :name", {"name": name}).rowcount == 1
 
 
-def make_ban(user_id: int, reason: str, until: int | None, hide: int) -> Ban:
-    """Makes a ban of a row."""
+def _make_ban(user_id: int, reason: str, until: int | None, hide: int) -> Ban:
     return Ban(user_id, reason, None if until is None else Timestamp(until), bool(hide))
