@@ -6,60 +6,42 @@ import configparser
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from scoresvc.errors import StartError
-from scoresvc.levels import KINDS, LevelSettings
+from scoresvc.errors import BadSetting, StartError
+from scoresvc.levels import LevelOptions
 from scoresvc.limits import CONNECTIONS_MAX
-from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, PostgresUrl, Whole, YesNo
-
-
-class Option(NamedTuple):
-    """How an option is declared; its name and its default are those of the field."""
-
-    kind: OptionKind
-    meaning: str
-    flags: tuple[str, ...] = ()  # of the command line
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether its flag takes no value: it says yes."""
-        return isinstance(self.kind, YesNo)
-
-
-def _option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
-    is_secret = isinstance(kind, PostgresUrl)
-    return field(default=default, repr=not is_secret, metadata={"option": Option(kind, meaning, flags)})
+from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, Option, Origins, PostgresUrl, Whole, YesNo, option
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    host: str = _option(
+    host: str = option(
         "127.0.0.1",
         Host(),
         "Address of HTTP. 127.0.0.1: this machine alone. Before 0.0.0.0 or :: think of what stands in front: there is"
         " no TLS here, and anyone may log in as any user.",
         "--host",
     )
-    port: int = _option(8080, Whole(0, 65535), "TCP port of HTTP; 0 takes a free one.", "-p", "--port")
-    threads: int = _option(
+    port: int = option(8080, Whole(0, 65535), "TCP port of HTTP; 0 takes a free one.", "-p", "--port")
+    threads: int = option(
         8,
         Whole(1, 256),
         "Threads that answer, in each process, the requests for much at once; an event loop answers all others.",
         "--threads",
     )
-    processes: int = _option(
+    processes: int = option(
         1,
         Whole(1, 64),
         "Processes that share the ports; with more than one, a process of its own writes for them all.",
         "--processes",
     )
-    connections_max: int = _option(
+    connections_max: int = option(
         CONNECTIONS_MAX, Whole(1, 1_000_000), "Connections at once, in each process; one more gets a 503."
     )
-    connections_per_address: int = _option(
+    connections_per_address: int = option(
         0,
         Whole(0, 1_000_000),
         "Connections of one address at once, in each process; 0: any number. To be left at 0 behind a proxy, whose"
@@ -69,13 +51,13 @@ class ServerOptions:
 
 @dataclass(frozen=True)
 class HttpOptions:
-    origins: tuple[str, ...] = _option(
+    origins: tuple[str, ...] = option(
         ("*",),
         Origins(),
         "Whose web pages may use the service from a browser. *: all, which gives away nothing that anyone could not ask"
         " for without a browser; null is that of a sandboxed frame.",
     )
-    get_posts: bool = _option(
+    get_posts: bool = option(
         False,
         YesNo(),
         "Whether GET /<levelid>/score/<score>?sessionkey=... posts, for engines that know only GET. Proxies and"
@@ -85,30 +67,30 @@ class HttpOptions:
 
 @dataclass(frozen=True)
 class DatabaseOptions:
-    path: Path = _option(
+    path: Path = option(
         Path("scores.sqlite3"),
         File(),
         "The SQLite database, created at the first start; -wal, -shm, .lock, .changes and .metrics stand beside it.",
         "--database",
     )
-    durability: str = _option(
+    durability: str = option(
         "full",
         OneOf(("full", "process")),
         "What an acknowledged score survives. full: a power cut. process: the death of the process only; faster on slow"
         " disks, but a power cut loses the last seconds.",
     )
-    url: str = _option(
+    url: str = option(
         "",
         PostgresUrl(),
         "The PostgreSQL database, instead of path, for any number of machines. Several hosts with commas between them:"
         " the one that takes writes is found. Without a password here, that of PGPASSWORD or ~/.pgpass is taken.",
     )
-    connections: int = _option(
+    connections: int = option(
         12,
         Whole(4, 1000),
         "Connections of each process with PostgreSQL, at most; the server's max_connections is for all.",
     )
-    prepare: bool = _option(
+    prepare: bool = option(
         True,
         YesNo(),
         "Whether PostgreSQL prepares the statements, which makes them faster. no: a pooler in transaction mode, such as"
@@ -118,34 +100,34 @@ class DatabaseOptions:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    lifetime: int = _option(600, Whole(1, 10**9, "seconds"), "How long a session key is valid, from the login on.")
-    one_per_user: bool = _option(
+    lifetime: int = option(600, Whole(1, 10**9, "seconds"), "How long a session key is valid, from the login on.")
+    one_per_user: bool = option(
         False, YesNo(), "Whether a login ends the user's earlier sessions.", "--one-session-per-user"
     )
 
 
 @dataclass(frozen=True)
 class TcpOptions:
-    enabled: bool = _option(False, YesNo(), "Whether `scoresvc serve` speaks JSON over TCP, too.")
-    host: str = _option("127.0.0.1", Host(), "Address of JSON over TCP. There is no TLS either, see [server] host.")
-    port: int = _option(12000, Whole(0, 65535), "TCP port of JSON over TCP; 0 takes a free one.", "--tcp-port")
-    frame_bytes_max: int = _option(65536, Whole(64, 2**24, "bytes"), "The longest request.")
-    timeout: int = _option(10, Whole(1, 3600, "seconds"), "How long a request may take to arrive in all.")
-    connections_max: int = _option(500, Whole(1, 100_000), "Connections at once, in each process; one more gets a 503.")
-    connections_per_address: int = _option(
+    enabled: bool = option(False, YesNo(), "Whether `scoresvc serve` speaks JSON over TCP, too.")
+    host: str = option("127.0.0.1", Host(), "Address of JSON over TCP. There is no TLS either, see [server] host.")
+    port: int = option(12000, Whole(0, 65535), "TCP port of JSON over TCP; 0 takes a free one.", "--tcp-port")
+    frame_bytes_max: int = option(65536, Whole(64, 2**24, "bytes"), "The longest request.")
+    timeout: int = option(10, Whole(1, 3600, "seconds"), "How long a request may take to arrive in all.")
+    connections_max: int = option(500, Whole(1, 100_000), "Connections at once, in each process; one more gets a 503.")
+    connections_per_address: int = option(
         0, Whole(0, 100_000), "Connections of one address at once, in each process; 0: any number."
     )
 
 
 @dataclass(frozen=True)
 class LogOptions:
-    file: Path | None = _option(
+    file: Path | None = option(
         None,
         FileOrNone(),
         "The file of the log; nothing: standard error. A new file begins every 10 MiB, the last five are kept.",
         "--logfile",
     )
-    level: str = _option(
+    level: str = option(
         "info",
         OneOf(("debug", "info", "warning", "error", "critical")),
         "What is logged; info and debug include every request.",
@@ -154,7 +136,7 @@ class LogOptions:
 
 @dataclass(frozen=True)
 class MetricsOptions:
-    public: bool = _option(
+    public: bool = option(
         False,
         YesNo(),
         "Whether anyone may read GET /metrics: no user and no level is in them, but how much is played.",
@@ -162,47 +144,16 @@ class MetricsOptions:
 
 
 @dataclass(frozen=True)
-class LevelOptions:
-    """The settings of a level for which nothing else is set, and how many periods are kept."""
-
-    order: str = _option("desc", KINDS["order"], "What is better on a level: more (desc) or less (asc).")
-    keep: str = _option(
-        "best", KINDS["keep"], "What stands on a board of a user's posts: the best, the latest, or their sum."
-    )
-    min: int | None = _option(None, KINDS["min"], "The lowest score that is accepted.")
-    max: int | None = _option(None, KINDS["max"], "The highest score that is accepted.")
-    format: str = _option(
-        "number", KINDS["format"], "How players read a score: as it is, as milliseconds, or with decimals."
-    )
-    unit: str | None = _option(None, KINDS["unit"], "What stands behind a score.")
-    periods: tuple[str, ...] = _option((), KINDS["periods"], "Which boards a level has besides that of all time.")
-    zone: str = _option("UTC", KINDS["zone"], "Where a day begins.")
-    posts: str = _option(
-        "anyone", KINDS["posts"], "Who posts: anyone who has logged in, or only the game's own server."
-    )
-    pace: int | None = _option(None, KINDS["pace"], "The most points a second, counted from the login.")
-    hold: int | None = _option(None, KINDS["hold"], "Scores at least this good wait for an operator.")
-    listed: bool = _option(True, KINDS["listed"], "Whether a level is in the list of levels.")
-    keep_days: int = _option(0, Whole(0, 100_000), "How many boards of days are kept; 0: all.")
-    keep_weeks: int = _option(0, Whole(0, 100_000), "How many boards of weeks are kept; 0: all.")
-    keep_months: int = _option(0, Whole(0, 100_000), "How many boards of months are kept; 0: all.")
-
-    @property
-    def defaults(self) -> LevelSettings:
-        return LevelSettings(**{name: getattr(self, name) for name in KINDS})
-
-
-@dataclass(frozen=True)
 class HistoryOptions:
-    keep: bool = _option(
+    keep: bool = option(
         True,
         YesNo(),
         "Whether every accepted post is kept, so that what a removed score had replaced can stand again.",
     )
-    days: int = _option(
+    days: int = option(
         0, Whole(0, 1_000_000, "days"), "How long a submission is kept that stands on no board; 0: for ever."
     )
-    tell_held: bool = _option(
+    tell_held: bool = option(
         False, YesNo(), "Whether a player learns that a score is held; no: the answer looks as if it counted."
     )
 
@@ -248,13 +199,19 @@ def load() -> Config:
     """Reads `$SCORESVC_CONFIG`, or else `./config.ini`, or else nothing.
 
     Paths are relative to the file's own folder. Raises StartError for a file
-    that cannot be read, an unknown section or option, or a value of the wrong kind.
+    that cannot be read, an unknown section or option, a value of the wrong kind, or settings of levels that
+    contradict each other.
     """
     named = os.environ.get("SCORESVC_CONFIG")
     path = Path(named or "config.ini").absolute()
     if not named and not path.exists():
         return Config()
-    return _resolve(apply(Config(), _parse(path)), path.parent)
+    config = _resolve(apply(Config(), _parse(path)), path.parent)
+    try:
+        _ = config.levels.defaults
+    except BadSetting as error:
+        raise StartError(f"{path}: [levels] {error}") from None
+    return config
 
 
 def apply(config: Config, settings: Iterable[Setting]) -> Config:

@@ -1,9 +1,10 @@
-"""The kinds of value that an option may have."""
+"""How an option is declared, with the kinds of value that it may have."""
 
 from __future__ import annotations
 
 import configparser
 import re
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -106,3 +107,22 @@ class FileOrNone:
 
     def describe(self) -> str:
         return "The path of a file, or nothing"
+
+
+class Option(NamedTuple):
+    """How an option is declared; its name and its default are those of the field."""
+
+    kind: OptionKind
+    meaning: str
+    flags: tuple[str, ...] = ()  # of the command line
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag takes no value: it says yes."""
+        return isinstance(self.kind, YesNo)
+
+
+def option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
+    """Declares a field of a dataclass as an option."""
+    is_secret = isinstance(kind, PostgresUrl)
+    return field(default=default, repr=not is_secret, metadata={"option": Option(kind, meaning, flags)})

@@ -17,6 +17,7 @@ ORDER = (
     "limits",
     "errors",
     "times",
+    "names",
     "option_kinds",
     "levels",
     "config",

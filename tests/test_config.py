@@ -9,6 +9,7 @@ import pytest
 from scoresvc import config
 from scoresvc.config import Config, Setting
 from scoresvc.errors import StartError
+from scoresvc.levels import LevelSettings
 
 MANUAL = Path(__file__).parent.parent / "config.ini"
 
@@ -104,6 +105,11 @@ def test_paths_are_relative_to_the_folder_of_the_file(load, tmp_path: Path) -> N
         "[sessions] one_per_user = maybe",
         "[tcp] timeout = 1.5",
         "[log] level = loud",
+        "[levels] zone = Berlin",
+        "[levels] periods = day,year",
+        "[levels] format = decimal:4",
+        "[levels] title = Hill",
+        "[history] days = -1",
         "[sever] port = 8080",
         "[DEFAULT] port = 8080",
         "[__class__] __name__ = x",
@@ -120,6 +126,17 @@ def test_a_wrong_setting_is_refused_by_file_section_option_value(load, setting: 
     assert len(line.splitlines()) == 1
     for word in ("some.ini", section, name, *value.split()):
         assert word in line
+
+
+def test_the_lowest_score_of_levels_is_not_above_the_highest(load) -> None:
+    with pytest.raises(StartError, match=r"some\.ini: \[levels\] min must be at most max, 5, not 9"):
+        load("[levels]\nmin = 9\nmax = 5\n")
+
+
+def test_a_unit_keeps_its_blank_in_quotes(load) -> None:
+    assert load('[levels]\nunit = " m"\nperiods = week, day\n').levels.defaults == LevelSettings(
+        unit=" m", periods=("day", "week")
+    )
 
 
 @pytest.mark.parametrize(
