@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from scoresvc.config import Config
 from scoresvc.errors import StartError
 from scoresvc.storage.postgres import store as postgres_store
+from scoresvc.storage.sqlite import shell as sqlite_shell
 from scoresvc.storage.sqlite import store as sqlite_store
 from scoresvc.storage.sqlite.messages import MessageStream, make_pair
 from scoresvc.storage.sqlite.store import open_remote_store, run_writer
-from scoresvc.storage.store import COUNTERS, Store, WouldBlock
+from scoresvc.storage.store import COUNTERS, AdminAccess, Store, WouldBlock
 
 __all__ = [
     "COUNTERS",
+    "AdminAccess",
     "MessageStream",
     "Store",
     "WouldBlock",
@@ -26,6 +29,7 @@ __all__ = [
     "has_one_writer",
     "make_pair",
     "migrate_database",
+    "open_admin",
     "open_remote_store",
     "open_store",
     "repair",
@@ -65,6 +69,13 @@ def open_store(config: Config, clock: Callable[[], float] | None = None, counted
     in all processes of a database, COUNTERS among them. Raises StartError with the reason.
     """
     return _engine_of(config).open_store(config, clock, counted)
+
+
+def open_admin(config: Config) -> AbstractContextManager[AdminAccess]:
+    """Opens the database for the commands of operators, also while a service runs on it. Raises StartError."""
+    if config.database.url:
+        raise StartError("operators have no commands for PostgreSQL yet")
+    return sqlite_shell.open_admin(config)
 
 
 def describe(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""Deletes expired sessions periodically, a slice at a time so that others may write in between."""
+"""Deletes what has expired periodically, a slice at a time so that others may write in between."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Callable
 from scoresvc.errors import Unavailable
 
 PURGE_INTERVAL = 10.0  # seconds
-PURGE_SLICE = 200  # sessions in one transaction
+PURGE_SLICE = 200  # rows in one transaction
 
 log = logging.getLogger("scoresvc.database")
 
 
-class SessionPurger:
-    """Calls `delete_expired`, see `SessionStore`, in a thread."""
+class Purger:
+    """Calls each of `purges` in a thread, with how many rows it may delete; it returns how many it did."""
 
-    def __init__(self, delete_expired: Callable[[int], int]) -> None:
-        self._delete_expired = delete_expired
+    def __init__(self, *purges: Callable[[int], int]) -> None:
+        self._purges = purges
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scoresvc-purger", daemon=True)
 
@@ -26,16 +26,17 @@ class SessionPurger:
         self._thread.start()
 
     def purge(self) -> None:
-        """Deletes all that have expired by now. Raises Unavailable."""
-        while not self._closing.is_set() and self._delete_expired(PURGE_SLICE) == PURGE_SLICE:
-            pass
+        """Deletes all that has expired by now. Raises Unavailable."""
+        for purge in self._purges:
+            while not self._closing.is_set() and purge(PURGE_SLICE) == PURGE_SLICE:
+                pass
 
     def _run(self) -> None:
         while not self._closing.wait(PURGE_INTERVAL):
             try:
                 self.purge()
             except Unavailable:
-                log.warning("expired sessions are kept until the database can be written")
+                log.warning("what has expired is kept until the database can be written")
 
     def stop(self) -> None:
         """Lets the thread end after the slice that it is at."""

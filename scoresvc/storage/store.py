@@ -134,6 +134,20 @@ class AdminStore(Protocol):
     def user(self, user_id: int) -> UserRecord: ...
 
 
+class AdminAccess(NamedTuple):
+    """What a command of operators works with; methods raise Unavailable."""
+
+    admin: AdminStore
+    settings_of: Callable[[int], LevelSettings]  # of a level
+
+    def perform(self, actor: str, action: AnyAction) -> ActionRecord | None:
+        """Waits until `action` is done, see `AdminStore.perform`."""
+        return self.admin.perform(actor, action).result()
+
+    def tokens(self) -> list[Token]:
+        return self.admin.tokens()
+
+
 class Store(NamedTuple):
     """All that is stored. The numbers that come in are valid, 0 to 2147483647."""
 

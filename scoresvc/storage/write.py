@@ -38,14 +38,18 @@ class Write(Generic[T]):
 
     def result(self) -> T:
         """Waits for the commit and returns what came of it. Raises Unavailable, and what the change raised."""
+        self.wait()
+        if self.error is not None:
+            raise self.error
+        return self._convert(self.output)
+
+    def wait(self) -> None:
+        """Waits until `result` no longer waits."""
         if not self.is_done:
             done = threading.Lock()
             done.acquire()
             self.add_done_callback(lambda write: done.release())
             done.acquire()
-        if self.error is not None:
-            raise self.error
-        return self._convert(self.output)
 
     def add_done_callback(self, callback: Callable[[Write[T]], object]) -> None:
         """Has `callback` called with this write once `result` no longer waits: by the writer's thread, or at once."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scoresvc import config
 from scoresvc.config import Config
 from scoresvc.storage import Store, open_store
-from scoresvc.storage.purging import PURGE_SLICE, SessionPurger
+from scoresvc.storage.purging import PURGE_SLICE, Purger
 from tests.conftest import Clock, NewDatabase, Query, high_scores
 
 
@@ -50,7 +50,7 @@ def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Cl
     key = store.sessions.log_in(7).result().key
     clock.now += 300
 
-    SessionPurger(store.sessions.delete_expired).purge()
+    Purger(store.sessions.delete_expired).purge()
 
     assert query("SELECT user_id FROM sessions") == [(7,)]
     assert store.sessions.user_of(key) == 7

@@ -21,7 +21,7 @@ from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.sizes import SharedSizes
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.postgres.workers import Workers
-from scoresvc.storage.purging import SessionPurger
+from scoresvc.storage.purging import Purger
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
 
 WRITERS = 1  # threads; with two, each batch is half as large, and the interpreter's lock changes hands more often
@@ -44,7 +44,7 @@ class Node:
         self.sessions = SharedSessions(self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock)
         self.scores = PipelinedScores(self.writers, clock)
         self.sizes = SharedSizes(self.reader, clock)
-        self._purger = SessionPurger(self.sessions.delete_expired)
+        self._purger = Purger(self.sessions.delete_expired)
         self._purger.start()
 
     def make_store(self) -> Store:

@@ -16,7 +16,7 @@ from scoresvc.actions import (
     Token,
     UserRecord,
 )
-from scoresvc.levels import LevelSettings
+from scoresvc.config import LevelOptions
 from scoresvc.periods import name_of
 from scoresvc.scores import Position, Timestamp
 from scoresvc.storage.cache import Cache
@@ -25,8 +25,8 @@ from scoresvc.storage.keys import hash_key
 from scoresvc.storage.ledger import turn
 from scoresvc.storage.sqlite.acting import Acting, read_output, write_row
 from scoresvc.storage.sqlite.connections import Readers
-from scoresvc.storage.sqlite.ledger import make_record
-from scoresvc.storage.sqlite.ledger_rules import make_ban
+from scoresvc.storage.sqlite.ledger import SqliteLedger, make_record
+from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.transactions import Begin
 from scoresvc.storage.sqlite.versions import TOKENS, LevelVersions
 from scoresvc.storage.write import Write
@@ -45,14 +45,14 @@ class Admin:
         versions: LevelVersions,
         begin: Begin,
         acting: Acting,
-        settings_of: Callable[[int], LevelSettings],
+        options: LevelOptions,
         clock: Callable[[], float],
     ) -> None:
         self._readers = readers
         self._versions = versions
         self._begin = begin
         self._act = acting.act
-        self._settings_of = settings_of
+        self._options = options
         self._clock = clock
         self._tokens: Cache[bytes, Token | None] = Cache(TOKENS_CACHED, CACHE_AGE_MAX)
         ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
@@ -125,25 +125,12 @@ class Admin:
     def user(self, user_id: int) -> UserRecord:
         user = {"user_id": user_id, "now": self._clock()}
         with self._readers.snapshot() as connection:
-            bans = connection.execute(BAN, user).fetchall()
-            scores = connection.execute(SCORES, user).fetchall()
-            submissions = connection.execute(ALL_OF_USER, user).fetchall()
+            ledger = SqliteLedger(connection, Touched(), self._options, 0)
+            ban = ledger.ban_of(user_id)
+            scores = [_make_score(ledger, *row) for row in connection.execute(SCORES, user).fetchall()]
+            submissions = [_make_submission(*row) for row in connection.execute(ALL_OF_USER, user).fetchall()]
             ((sessions,),) = connection.execute(SESSIONS, user).fetchall()
-        return UserRecord(
-            user_id,
-            make_ban(*bans[0]) if bans else None,
-            tuple([self._make_score(*row) for row in scores]),
-            tuple([_make_submission(*row) for row in submissions]),
-            sessions,
-        )
-
-    def _make_score(self, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any]:
-        return {
-            "level": level_id,
-            "period": name_of(period),
-            "score": turn(score, self._settings_of(level_id).order),
-            "reached_at": Timestamp(reached_at),
-        }
+        return UserRecord(user_id, ban, tuple(scores), tuple(submissions), sessions)
 
 
 OF_LEVEL = """
@@ -171,11 +158,6 @@ ALL_OF_USER = """
      WHERE user_id = :user_id
      ORDER BY submission_id
 """
-BAN = """
-    SELECT user_id, reason, until, hide
-      FROM bans
-     WHERE user_id = :user_id
-"""
 SCORES = """
     SELECT level_id, period, score, reached_at
       FROM scores
@@ -197,3 +179,8 @@ def _make_submission(
     submission_id: int, level_id: int, user_id: int, score: int, posted_at: int, state: int, meta: str | None
 ) -> Submission:
     return Submission(submission_id, level_id, user_id, score, Timestamp(posted_at), STATES[state], meta)
+
+
+def _make_score(ledger: SqliteLedger, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any]:
+    posted = turn(score, ledger.settings_of(level_id).order)
+    return {"level": level_id, "period": name_of(period), "score": posted, "reached_at": Timestamp(reached_at)}

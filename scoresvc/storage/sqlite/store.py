@@ -11,20 +11,25 @@ from typing import NamedTuple
 from scoresvc.config import Config
 from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
-from scoresvc.storage.purging import SessionPurger
+from scoresvc.storage.purging import Purger
 from scoresvc.storage.sqlite import check, migrate
+from scoresvc.storage.sqlite.acting import Acting, Announcer
+from scoresvc.storage.sqlite.admin import Admin
 from scoresvc.storage.sqlite.appends import Appends, create_view
 from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
+from scoresvc.storage.sqlite.control import ControlThread
+from scoresvc.storage.sqlite.control_socket import ControlSocket
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from scoresvc.storage.sqlite.lists import Lists
+from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.messages import MessageStream
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
-from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions
+from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions, Slice
 from scoresvc.storage.sqlite.sizes import SizeReader
-from scoresvc.storage.sqlite.transactions import Transactions
-from scoresvc.storage.sqlite.versions import LevelVersions
+from scoresvc.storage.sqlite.transactions import Begin, Change, Transactions
+from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.sqlite.writer_process import WriterProcess
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
@@ -41,6 +46,8 @@ class Parts(NamedTuple):
     counters: Counters
     score_changes: ScoreChanges
     session_changes: SessionChanges
+    acting: Acting
+    maintenance: Maintenance
 
     def count_commit(self, writes: int) -> None:
         self.counters.add(self.counters.place_of("commits"), 1)
@@ -58,15 +65,19 @@ class Parts(NamedTuple):
 def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
     """Opens the database, brought up to date, with its writer in a thread; see `storage.open_store`."""
     clock = clock or time.time
-    database = _open_database(config)
+    database = open_database(config)
     parts = _open_parts(config, clock, counted)
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
     sessions = Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, clock)
-    purger = SessionPurger(sessions.delete_expired)
+    control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
+    purger = Purger(
+        sessions.delete_expired, *[partial(_purge, writer.begin, each, clock) for each in parts.maintenance.changes]
+    )
     purger.start()
 
     def close() -> None:
+        control.close()
         purger.stop()
         writer.stop()
         purger.join()
@@ -74,6 +85,11 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
         database.close()  # last: only a writing connection leaves no write-ahead log behind
 
     return _make_store(config, parts, writer, sessions, clock, close)
+
+
+def _purge(begin: Begin, purge: Change[Slice, int], clock: Callable[[], float], count: int) -> int:
+    """Makes one slice; returns how many rows it had."""
+    return begin(purge, (clock(), count), int).result()
 
 
 def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
@@ -97,17 +113,21 @@ def run_writer(
     `announce` is called when the database is open and brought up to date. Returns the exit status of the
     process. Raises StartError with the reason.
     """
-    database = _open_database(config)
+    database = open_database(config)
     parts = _open_parts(config, time.time, counted)
     announce()
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
-    status = WriterProcess(transactions, parts.score_changes, parts.session_changes, streams).run()
+    scores, sessions, maintenance = parts.score_changes, parts.session_changes, parts.maintenance
+    changes = (scores.post, scores.post_and_rank, sessions.log_in, parts.acting.act)
+    control = ControlSocket(database.path)
+    status = WriterProcess(transactions, changes, (sessions.purge, *maintenance.changes), streams, control).run()
+    control.close()
     if status == 0:
         database.close()
     return status
 
 
-def _open_database(config: Config) -> WritingConnection:
+def open_database(config: Config) -> WritingConnection:
     database = WritingConnection(config.database.path, config.database.durability)
     try:
         migrate.migrate(database)
@@ -122,7 +142,7 @@ def _open_database(config: Config) -> WritingConnection:
 def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
     path = config.database.path.resolve()
     try:
-        versions = LevelVersions(path.with_name(f"{path.name}.changes"))
+        versions = LevelVersions(versions_path(path))
         counters = Counters(counted, path.with_name(f"{path.name}.metrics"))
     except OSError as error:
         raise StartError(f"cannot use the database {path}: {error}") from None
@@ -130,7 +150,9 @@ def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[st
     lists = Lists(readers, versions)
     appends = Appends(clock)
     changes = ScoreChanges(lists, appends), SessionChanges(appends, config.sessions.one_per_user)
-    return Parts(readers, versions, lists, counters, *changes)
+    announcer = Announcer(versions)
+    acting = Acting(announcer, config.levels, clock)
+    return Parts(readers, versions, lists, counters, *changes, acting, Maintenance(announcer, config))
 
 
 def _make_store(
@@ -145,6 +167,7 @@ def _make_store(
         sessions,
         Scores(writer.begin, parts.score_changes),
         Boards(parts.readers, parts.versions, parts.lists),
+        Admin(parts.readers, parts.versions, writer.begin, parts.acting, config.levels, clock),
         ENGINE,
         migrate.newest_version(),
         parts.counters,

@@ -27,6 +27,11 @@ TOKENS = -1  # the key of the tokens among the rules
 SLOT_BYTES = 8
 
 
+def versions_path(database: Path) -> Path:
+    """Returns where the versions of a database are."""
+    return database.with_name(f"{database.name}.changes")
+
+
 class LevelVersions:
     """Raises OSError where the file at `path` cannot be made."""
 

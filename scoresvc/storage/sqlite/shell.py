@@ -1,0 +1,66 @@
+"""The database as the commands of operators use it, whether a service runs on it or not.
+
+Theory of operation: only one process writes to a database. Where a service does, it listens on a socket beside the
+database, and an action is sent to it; where none does, the command is the process that writes for as long as it runs,
+so a service that starts meanwhile is refused. Both read the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from scoresvc.config import Config, LevelOptions
+from scoresvc.errors import StartError
+from scoresvc.levels import LevelSettings
+from scoresvc.storage.sqlite.acting import Acting, Announcer
+from scoresvc.storage.sqlite.admin import Admin
+from scoresvc.storage.sqlite.connections import Readers
+from scoresvc.storage.sqlite.control_socket import connect
+from scoresvc.storage.sqlite.ledger import SqliteLedger
+from scoresvc.storage.sqlite.ledger_scores import Touched
+from scoresvc.storage.sqlite.store import open_database
+from scoresvc.storage.sqlite.transactions import Begin, Transactions
+from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
+from scoresvc.storage.sqlite.writer import Writer
+from scoresvc.storage.store import AdminAccess
+
+
+@contextmanager
+def open_admin(config: Config) -> Iterator[AdminAccess]:
+    """See `storage.open_admin`."""
+    path = config.database.path.resolve()
+    with ExitStack() as stack:
+        client = connect(path)
+        begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(_open_writer(config))
+        versions = stack.enter_context(closing(_open_versions(path)))
+        acting = Acting(Announcer(versions), config.levels, time.time)
+        readers = stack.enter_context(closing(Readers(path)))
+        admin = Admin(readers, versions, begin, acting, config.levels, time.time)
+        yield AdminAccess(admin, partial(_read_settings, readers, config.levels))
+
+
+@contextmanager
+def _open_writer(config: Config) -> Iterator[Begin]:
+    database = open_database(config)
+    writer = Writer(Transactions(database.connection, database.is_in_place))
+    try:
+        yield writer.begin
+    finally:
+        writer.stop()
+        database.close()
+
+
+def _open_versions(path: Path) -> LevelVersions:
+    try:
+        return LevelVersions(versions_path(path))
+    except OSError as error:
+        raise StartError(f"cannot use the database {path}: {error}") from None
+
+
+def _read_settings(readers: Readers, options: LevelOptions, level_id: int) -> LevelSettings:
+    with readers.snapshot() as connection:
+        return SqliteLedger(connection, Touched(), options, 0).settings_of(level_id)
