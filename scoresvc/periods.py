@@ -60,6 +60,12 @@ class PeriodWish(NamedTuple):
     number: int | None = None
 
 
+NUMBERS_OF_KIND = {  # the lowest and the highest
+    "all": (ALL, ALL),
+    "day": (1_01_01, 9999_12_31),
+    "week": (1_0_01, 9999_0_53),
+    "month": (1_01, 9999_12),
+}
 ALL_TIME = Period(ALL, "all")
 WISH_ALL = PeriodWish("all")
 

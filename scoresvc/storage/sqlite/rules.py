@@ -39,7 +39,7 @@ class Rules:
     def __init__(self, readers: Readers, versions: LevelVersions, defaults: LevelSettings) -> None:
         self._readers = readers
         self._versions = versions
-        self._defaults = defaults
+        self.defaults = defaults
         self._is_pinned = (defaults.order, defaults.keep) != (BUILT_IN.order, BUILT_IN.keep)
         self._plain = LevelRules(defaults, "")
         self._levels: Cache[int, LevelRules] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
@@ -65,7 +65,7 @@ class Rules:
         if own_text is None and not self._is_pinned:
             return self._plain
         own: OwnSettings | None = msgspec.json.decode(own_text) if own_text else None
-        settings = merge_settings(self._defaults, own, bool(has_scores))
+        settings = merge_settings(self.defaults, own, bool(has_scores))
         if own is not None or has_scores:
             return LevelRules(settings, "")
         return LevelRules(settings, msgspec.json.encode({"order": settings.order, "keep": settings.keep}).decode())
