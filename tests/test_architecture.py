@@ -125,6 +125,7 @@ ORDER_WITHIN = {
         "sessions",
         "scores",
         "boards",
+        "levels",
         "admin",
         "call",
         "admin_calls",

@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from scoresvc.actions import STATES
 from scoresvc.api.kinds import Refusals, Schema
-from scoresvc.errors import BadPeriod, BadRowNumber, BadValue
+from scoresvc.errors import BadRowNumber, BadValue
 from scoresvc.limits import INT64_MAX
-from scoresvc.periods import WISH_ALL, PeriodWish
 
 REASON_CHARACTERS_MAX = 256
 
@@ -89,16 +88,6 @@ class YesOrNo:
         return _WORDS[text]
 
 
-class PeriodWishKind:
-    refuses: ClassVar[Refusals] = (BadPeriod,)
-    schema: ClassVar[Schema] = {"type": "string"}
-
-    def read(self, name: str, text: str) -> PeriodWish:
-        if text != "all":
-            raise BadPeriod
-        return WISH_ALL
-
-
 _WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
 
 ROW_NUMBER = RowNumber()
@@ -106,4 +95,3 @@ STATE = State()
 MOMENT = Moment()
 REASON = Reason()
 YES_NO = YesOrNo()
-PERIOD_WISH = PeriodWishKind()
