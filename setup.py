@@ -44,6 +44,7 @@ setup(
     packages=[
         "scoresvc",
         "scoresvc.api",
+        "scoresvc.cli",
         "scoresvc.examples",
         "scoresvc.http",
         "scoresvc.net",

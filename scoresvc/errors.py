@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, UINT31_MAX
+from scoresvc.limits import BODY_BYTES_MAX, COUNT_MAX, INT64_MAX, UINT31_MAX
 
 SCORE_EXAMPLES = 'send 1500 alone, a form with score=1500, or JSON such as {"score": 1500}'
 
@@ -28,11 +28,14 @@ class BadNumber(Refusal):
 
     status = "400 Bad Request"
     code = "bad_number"
+    largest: ClassVar[int] = UINT31_MAX
+    digits: ClassVar[str] = "ten"
     advice: ClassVar[str] = ""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} must be a whole number from 0 to {UINT31_MAX}, in at most ten decimal digits{self.advice}"
+            f"{name} must be a whole number from 0 to {self.largest}, in at most {self.digits} decimal digits"
+            f"{self.advice}"
         )
 
 
@@ -40,6 +43,23 @@ class BadScore(BadNumber):
     """The score that was posted is no such number, however it was sent."""
 
     advice = f"; {SCORE_EXAMPLES}"
+
+
+class BadRowNumber(BadNumber):
+    """The number of a submission or of an action is too large."""
+
+    largest = INT64_MAX
+    digits = "19"
+
+
+class BadValue(Refusal):
+    """A parameter of an operator's call has a value that it cannot have; the sentence says what would be right."""
+
+    status = "400 Bad Request"
+    code = "bad_value"
+
+    def __init__(self, name: str, advice: str) -> None:
+        super().__init__(f"{name} {advice}")
 
 
 class BadCount(Refusal):
@@ -76,14 +96,14 @@ class BadCursor(Refusal):
 
 
 class UnknownParameter(Refusal):
-    """The query has a parameter that the call does not take."""
+    """The query, or the body of an operator's call, has a parameter that the call does not take."""
 
     status = "400 Bad Request"
     code = "unknown_parameter"
 
-    def __init__(self, known: Sequence[str]) -> None:
+    def __init__(self, known: Sequence[str], place: str = "query") -> None:
         names = ", ".join(known) or "none"
-        super().__init__(f"the query has a parameter that this call does not take; it takes: {names}")
+        super().__init__(f"the {place} has a parameter that this call does not take; it takes: {names}")
 
 
 class RepeatedParameter(Refusal):
@@ -127,13 +147,13 @@ class BodyCutShort(Refusal):
 
 
 class MalformedBody(Refusal):
-    """The body is not the JSON or the multipart form that its Content-Type says."""
+    """The body is not the JSON or the form that its Content-Type says, or has no form that the call takes."""
 
     status = "400 Bad Request"
     code = "malformed_body"
 
-    def __init__(self, form: str) -> None:
-        super().__init__(f"the body is not valid {form}, as its Content-Type says; {SCORE_EXAMPLES}")
+    def __init__(self, form: str, advice: str) -> None:
+        super().__init__(f"the body is not {form}; {advice}")
 
 
 class BadContentLength(Refusal):
@@ -217,7 +237,7 @@ class BodyTooLarge(Refusal):
     code = "body_too_large"
 
     def __init__(self) -> None:
-        super().__init__(f"the body must be a score, in at most {BODY_BYTES_MAX} bytes")
+        super().__init__(f"the body must have at most {BODY_BYTES_MAX} bytes")
 
 
 class UnsupportedCharset(Refusal):
@@ -249,7 +269,10 @@ class MetricsNotPublic(Refusal):
     headers = (("WWW-Authenticate", "Bearer"),)
 
     def __init__(self) -> None:
-        super().__init__("the metrics are not public; set public = yes under [metrics] where they may be")
+        super().__init__(
+            "the metrics are not public; send a token with the right metrics in Authorization: Bearer, or set"
+            " public = yes under [metrics]"
+        )
 
 
 class BadPeriod(Refusal):
@@ -338,7 +361,7 @@ class Banned(Refusal):
 
 
 class TokenNeeded(Refusal):
-    """A call under /admin, or the metrics, without a valid token."""
+    """A call under /admin without a valid token."""
 
     status = "401 Unauthorized"
     code = "token_needed"
@@ -349,13 +372,16 @@ class TokenNeeded(Refusal):
 
 
 class NotAllowed(Refusal):
-    """The token does not have the right, or not for this level."""
+    """The token lacks the right that the call takes, or is not for all that the call touches."""
 
     status = "403 Forbidden"
     code = "not_allowed"
 
     def __init__(self, right: str) -> None:
-        super().__init__(f"this token does not allow it; it takes the right {right}, for this level")
+        super().__init__(
+            f"this token does not allow it; it takes the right {right} for the level, or for all levels where the call"
+            " is not of one"
+        )
 
 
 class NoSuchSubmission(Refusal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 UINT31_MAX = 2**31 - 1  # of a user, a level, a score
+INT64_MAX = 2**63 - 1  # of a submission, an action
 BODY_BYTES_MAX = 1024
 COUNT_MAX = 1000  # entries in one answer
 COUNT_DEFAULT = 15

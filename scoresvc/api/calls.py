@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 from scoresvc.api import boards, formats, monitoring, root, scores, sessions
-from scoresvc.api.formats import TextFormat
+from scoresvc.api.admin_calls import ADMIN_CALLS
+from scoresvc.api.admin_parameters import WITH_METRICS
+from scoresvc.api.call import Call
 from scoresvc.api.parameters import (
     AFTER,
     FORMAT,
@@ -18,51 +17,9 @@ from scoresvc.api.parameters import (
     SESSION_KEY,
     USER,
     USERS,
-    Parameter,
 )
-from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, Refusal
+from scoresvc.errors import MetricsNotPublic, NoScore, NotReady
 from scoresvc.scores import Board, PostResult, ServiceStatus, Session, Standing, UserScores
-
-
-class Call(NamedTuple):
-    """One call.
-
-    `handler` gets the store and a value for each parameter of `takes`, which are checked in that order; it
-    returns a value of the type `gives`, or the write that brings it. JSON has the fields of that value, a str has
-    no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
-    the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
-    `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
-    must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
-    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. `option`
-    names what must be on for the call to be answered.
-    """
-
-    method: str
-    path: str  # <name> stands for the decimal digits of a path parameter
-    handler: Callable[..., Any]
-    takes: tuple[Parameter, ...]
-    gives: type
-    text: TextFormat
-    summary: str
-    text_handler: Callable[..., Any] | None = None
-    refuses: tuple[type[Refusal], ...] = ()
-    other_paths: tuple[str, ...] = ()
-    other_methods: tuple[str, ...] = ()
-    is_safe: bool = True
-    is_slow: bool = False
-    is_status: bool = False
-    option: str = ""  # such as "http.get_posts"
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """All methods that are answered."""
-        head = ("HEAD",) if self.method == "GET" and self.is_safe else ()
-        return (self.method, *head, *self.other_methods)
-
 
 CALLS = (
     Call(
@@ -100,14 +57,14 @@ CALLS = (
         "GET",
         "/metrics",
         monitoring.metrics,
-        takes=(),
+        takes=(WITH_METRICS,),
         gives=str,
         text=formats.METRICS,
         is_slow=True,
         is_status=True,
         option="metrics.public",
         refuses=(MetricsNotPublic,),
-        summary="Metrics for Prometheus, where `[metrics] public` is on.",
+        summary="Metrics for Prometheus; without a token where `[metrics] public` is on.",
     ),
     Call(
         "GET",
@@ -185,4 +142,5 @@ CALLS = (
         refuses=(NoScore,),
         summary="A user with the neighbours above and below.",
     ),
+    *ADMIN_CALLS,
 )

@@ -14,6 +14,8 @@ PREFLIGHT_AGE = 7200  # seconds, the longest that Chromium keeps it
 EXPOSED = "ETag, Retry-After, WWW-Authenticate"
 ALLOWED = "Authorization, Accept, Content-Type, Idempotency-Key, If-None-Match, X-Unity-Version"
 
+NOT_CROSS_ORIGIN = Headers((("Vary", "Accept"),))  # what a response has that no page of another origin may read
+
 
 class CrossOrigin:
     """What pages of other origins may do: those of `origins`, ANY among them for all, `null` for a sandboxed frame."""

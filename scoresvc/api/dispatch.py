@@ -10,16 +10,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from scoresvc.api.cross_origin import CrossOrigin
+from scoresvc.api.authorization import authorize, is_admin
+from scoresvc.api.cross_origin import NOT_CROSS_ORIGIN, CrossOrigin
 from scoresvc.api.etags import matches, tag
 from scoresvc.api.formats import JSON, TEXT, write_refusal
 from scoresvc.api.metrics import RequestMetrics
 from scoresvc.api.metrics_text import OTHER
 from scoresvc.api.negotiation import prefers_json
 from scoresvc.api.request import Headers, Pending, Request, Response
-from scoresvc.api.router import Form, Route, find_route, methods_of
+from scoresvc.api.router import PATHS, Arguments, Form, Route, find_route, methods_of
 from scoresvc.config import Config
-from scoresvc.errors import InternalError, Refusal
+from scoresvc.errors import InternalError, MetricsNotPublic, Refusal, TokenNeeded, UnknownPath
 from scoresvc.log import log_access
 from scoresvc.storage import Store, WouldBlock
 from scoresvc.storage.write import Write
@@ -117,7 +118,7 @@ class Exchange:
     def _answer(self, store: Store | None) -> Response | Pending:
         try:
             if self._route is None:
-                return self._describe_path()
+                return self._describe_path(store)
             value = self._call(self._route, store)
             return PendingResponse(value, self) if isinstance(value, Write) else self.succeed(value)
         except WouldBlock:
@@ -128,11 +129,38 @@ class Exchange:
     def _call(self, route: Route, store: Store | None) -> object:
         """Returns what the handler returns. Raises a Refusal."""
         request = self._request
-        if route.option:
-            route.check_option(self._context.config)
+        arguments = self._admit(route, store) if route.is_guarded else self._arguments
         self._form = form = route.choose_form(request.query, self._prefers_json)
         read = route.defaults if route.defaults is not None and not request.query else route.read_arguments(request)
-        return form.handler(store, **self._arguments, **read)
+        return form.handler(store, **arguments, **read)
+
+    def _admit(self, route: Route, store: Store | None) -> Arguments:
+        """Returns the values of the path parameters, with the name of the token where it is recorded.
+
+        Raises UnknownPath, MetricsNotPublic, TokenNeeded, NotAllowed.
+        """
+        if route.option and self._context.config.is_on(route.option):
+            return self._arguments
+        if route.token is None:
+            raise UnknownPath(PATHS)
+        assert store is not None
+        try:
+            token = authorize(store, route.token.right, self._arguments, self._request.headers)
+        except TokenNeeded:
+            if not route.is_admin:
+                raise MetricsNotPublic from None
+            self._refuse_unknown(store)
+            raise
+        return {**self._arguments, route.token.argument: token.name} if route.token.is_recorded else self._arguments
+
+    def _refuse_unknown(self, store: Store | None) -> None:
+        """Raises UnknownPath for what is under /admin, unless there are tokens."""
+        if self._is_admin and store is not None and not store.admin.has_tokens():
+            raise UnknownPath(PATHS) from None
+
+    @property
+    def _is_admin(self) -> bool:
+        return self._route.is_admin if self._route else is_admin(self._request.path)
 
     def succeed(self, value: object) -> Response:
         route, form = self._route, self._form
@@ -146,12 +174,15 @@ class Exchange:
             return self._respond("304 Not Modified", "", route.headers, b"", etag)
         return self._respond("200 OK", form.content_type, route.headers, body, etag)
 
-    def _describe_path(self) -> Response:
+    def _describe_path(self, store: Store | None) -> Response:
         """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal, also for any other method."""
+        self._refuse_unknown(store)
         if self._request.method != "OPTIONS":
             raise self._refusal
         methods = methods_of(self._request.path)
-        preflight = self._context.cross_origin.preflight_headers(self._request.headers, methods)
+        preflight = Headers()
+        if not self._is_admin:
+            preflight = self._context.cross_origin.preflight_headers(self._request.headers, methods)
         return self._respond("204 No Content", "", (("Allow", ", ".join(methods)), *preflight), b"")
 
     def fail(self, error: Exception) -> Response:
@@ -170,7 +201,7 @@ class Exchange:
         if route is None or route.is_logged:
             call = _describe(request.method, request.path, status)
             log_access(request.remote_address, self._number, call, status, seconds)
-        common = context.cross_origin.headers_for(request.headers)
+        common = NOT_CROSS_ORIGIN if self._is_admin else context.cross_origin.headers_for(request.headers)
         made = _make_headers(content_type, len(body), headers, common)
         return Response(status, made, b"" if request.method == "HEAD" else body, etag)
 

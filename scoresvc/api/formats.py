@@ -23,7 +23,7 @@ BOARDS_CACHED = 1024
 class TextFormat(NamedTuple):
     """How a value is written as plain text; `pattern` shows it to people."""
 
-    write: Callable[[Any], str]
+    write: Callable[[Any], str | bytes]
     pattern: str
     content_type: str = TEXT
 

@@ -12,7 +12,9 @@ from scoresvc.counters import Counters
 from scoresvc.storage import Store
 
 OTHER = "other"  # a request that is no call, or a status that is not listed
-STATUSES = ("200", "204", "304", "400", "401", "404", "405", "413", "415", "500", "503", OTHER)
+STATUSES = (
+    "200", "204", "304", "400", "401", "403", "404", "405", "409", "410", "413", "415", "422", "500", "503", OTHER,
+)  # fmt: skip
 BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)  # seconds
 BUCKETS = (*map(str, BOUNDS), "+Inf")
 POST_RESULTS = {"2": "accepted", "4": "refused", "5": "failed"}  # by the first digit of the status
@@ -61,7 +63,7 @@ def _write_seconds(totals: Mapping[str, float], calls: Sequence[str]) -> Iterato
 def _count_posts(requests: Mapping[tuple[str, str], float]) -> dict[str, float]:
     posts = dict.fromkeys(POST_RESULTS.values(), 0.0)
     for (call, status), count in requests.items():
-        if " /<levelid>/score" in call and status[0] in POST_RESULTS:
+        if "/<levelid>/score/" in f"{call}/" and status[0] in POST_RESULTS:
             posts[POST_RESULTS[status[0]]] += count
     return {f'{{result="{result}"}}': count for result, count in posts.items()}
 

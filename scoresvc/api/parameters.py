@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote_plus
 
 from scoresvc.api import kinds
-from scoresvc.api.bodies import Fields, read_fields
+from scoresvc.api.bodies import BodyForm, Fields, read_fields
 from scoresvc.api.kinds import COUNT, CURSOR, UINT31, USER_LIST, Kind, Refusals
 from scoresvc.api.request import Request
 from scoresvc.errors import (
@@ -38,6 +38,8 @@ QUERIES_CACHED = 4096  # of each call
 QUERY_CHARACTERS_CACHED_MAX = 100
 LIST_EXAMPLE = "{}=1,2"
 
+NO_FIELDS: Fields = MappingProxyType({})
+
 BODY_REFUSALS = (
     BodyTooLarge,
     BodyCutShort,
@@ -51,11 +53,12 @@ BODY_REFUSALS = (
 class Sent:
     """What a client sent with a request: all that the parameters of a call read."""
 
-    fields: Fields = MappingProxyType({})  # of the body, once the parameter that is in it has been read
+    fields: Fields = NO_FIELDS  # of the body, once a parameter that is in it has been read
 
-    def __init__(self, request: Request, query_reader: QueryReader) -> None:
+    def __init__(self, request: Request, query_reader: QueryReader, body_form: BodyForm) -> None:
         self.request = request
         self._query_reader = query_reader
+        self._body_form = body_form
         self._query: Mapping[str, str] | None = None
 
     @property
@@ -67,6 +70,17 @@ class Sent:
         if self._query is None:  # a cached_property has a lock before Python 3.12, for which all threads would queue
             self._query = self._query_reader.read(self.request.query)
         return self._query
+
+    def read_body(self) -> Fields:
+        """Returns the fields of the body. Raises BODY_REFUSALS, and what `read_fields` raises."""
+        if self.fields is NO_FIELDS:
+            body = self.request.body
+            if isinstance(body, Refusal):
+                raise body
+            if len(body) > BODY_BYTES_MAX:
+                raise BodyTooLarge
+            self.fields = read_fields(self.request.headers, body, self._body_form)
+        return self.fields
 
 
 @dataclass(frozen=True)
@@ -138,13 +152,13 @@ class BodyParameter:
         return (*self.kind.refuses, RepeatedParameter, *BODY_REFUSALS)
 
     def read(self, sent: Sent) -> Any:
-        body = sent.request.body
-        if isinstance(body, Refusal):
-            raise body
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge
-        sent.fields = fields = read_fields(sent.request.headers, body)
-        return self.kind.read(self.name, fields.get(self.name, ""))
+        return self.kind.read(self.name, sent.read_body().get(self.name, ""))
+
+
+def read_bearer(headers: Mapping[str, str]) -> str:
+    """Returns the credentials in `Authorization: Bearer` (RFC 6750), empty where there are none."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True)
@@ -163,8 +177,7 @@ class SessionKeyParameter:
         return (self.name,)
 
     def read(self, sent: Sent) -> str:
-        scheme, _, credentials = sent.request.headers.get("authorization", "").partition(" ")
-        bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+        bearer = read_bearer(sent.request.headers)
         key, in_body = sent.query.get(self.name), sent.fields.get(self.name)
         if bearer or in_body is not None:
             # A header that comes twice is joined with a comma, which no key has.
@@ -240,7 +253,7 @@ class FormatParameter:
         return word is not None
 
 
-Parameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter | FormatParameter
+PlayerParameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter | FormatParameter
 
 LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
 USER = PathParameter("userid", "user_id", UINT31, "the user")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from scoresvc.api.calls import CALLS, Call
+from scoresvc.api.admin_parameters import FieldParameter, Parameter, SettingsParameter, TokenParameter
+from scoresvc.api.authorization import is_admin
+from scoresvc.api.bodies import BodyForm
+from scoresvc.api.call import Call
+from scoresvc.api.calls import CALLS
 from scoresvc.api.formats import JSON, TEXT, write_json, write_lines
 from scoresvc.api.parameters import (
     FORMAT,
@@ -17,19 +22,21 @@ from scoresvc.api.parameters import (
     QueryParameter,
     QueryReader,
     Sent,
+    SessionKeyParameter,
 )
 from scoresvc.api.request import Headers, Request
-from scoresvc.config import Config
-from scoresvc.errors import FractionInPath, MethodNotAllowed, MetricsNotPublic, Refusal, UnknownPath
+from scoresvc.errors import FractionInPath, MethodNotAllowed, Refusal, UnknownPath
 
 PATHS_CACHED = 4096
 PATH_CHARACTERS_CACHED_MAX = 64
-SEGMENTS_MAX = 5  # more than any path has
+SEGMENTS_MAX = 6  # more than any path has
 
 NO_STORE = Headers((("Cache-Control", "no-store"),))  # RFC 9111, 5.2.2
 REVALIDATE = Headers((("Cache-Control", "no-cache"),))
 
 _FRACTION = re.compile(r"(?<=[0-9])\.[0-9]*$")
+
+IN_BODY = (BodyParameter, FieldParameter, SettingsParameter)
 
 Arguments = dict[str, Any]
 
@@ -57,6 +64,10 @@ class Route(NamedTuple):
     is_logged: bool
     name: str  # of the call, for the metrics
     option: str
+    token: TokenParameter | None
+    is_admin: bool
+    is_guarded: bool  # not open to everyone at all times: has an option or a token
+    body_form: BodyForm
     reads_body: bool
     is_slow: bool
     query_scales: bool
@@ -64,7 +75,7 @@ class Route(NamedTuple):
 
     def read_arguments(self, request: Request) -> Arguments:
         """Returns the values of all parameters but those of the path. Raises their refusals."""
-        sent = Sent(request, self.query_reader)
+        sent = Sent(request, self.query_reader, self.body_form)
         arguments = {argument: read(sent) for argument, read in self.readers}
         _ = sent.query  # a query is checked although the call takes nothing from it
         return arguments
@@ -75,48 +86,57 @@ class Route(NamedTuple):
             return self.lines
         return self.json if prefers_json and self.json else self.plain
 
-    def check_option(self, config: Config) -> None:
-        """Raises the refusal of a call that is not switched on."""
-        if self.option and not config.is_on(self.option):
-            raise MetricsNotPublic if self.option == "metrics.public" else UnknownPath(PATHS)
-
 
 def make_route(call: Call) -> Route:
-    parameters = tuple(each for each in call.takes if not isinstance(each, (PathParameter, FormatParameter)))
-    has_etag = call.method == "GET" and call.is_safe and not call.is_status
+    parameters = [each for each in call.takes if not isinstance(each, PathParameter | FormatParameter | TokenParameter)]
+    of_admin = is_admin(call.path)
+    has_etag = call.method == "GET" and call.is_safe and not call.is_status and not of_admin
     return Route(
         methods=call.methods,
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
         readers=tuple((each.argument, each.read) for each in parameters),
-        query_reader=_make_query_reader([each for each in call.takes if not isinstance(each, PathParameter)]),
+        query_reader=_make_query_reader(call.takes),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
         json=None if call.gives is str else Form(call.handler, write_json, JSON),
         lines=Form(call.handler, write_lines, TEXT) if FORMAT in call.takes else None,
-        headers=(REVALIDATE if has_etag else NO_STORE) if call.method == "GET" else Headers(),
+        headers=REVALIDATE if has_etag else NO_STORE if call.method == "GET" or of_admin else Headers(),
         has_etag=has_etag,
         is_logged=not call.is_status,
         name=call.name,
         option=call.option,
-        reads_body=any(isinstance(each, BodyParameter) for each in parameters),
+        token=call.token,
+        is_admin=of_admin,
+        is_guarded=bool(call.option or call.token),
+        body_form=_make_body_form(parameters),
+        reads_body=any(isinstance(each, IN_BODY) for each in parameters),
         is_slow=call.is_slow,
         query_scales=any(each.scales for each in parameters),
         defaults=_find_defaults(parameters),
     )
 
 
-def _make_query_reader(parameters: Sequence[Any]) -> QueryReader:
+def _make_body_form(parameters: Sequence[Parameter]) -> BodyForm:
+    names = [
+        each.query_names if isinstance(each, SettingsParameter) else (each.name,)
+        for each in parameters
+        if isinstance(each, (*IN_BODY, SessionKeyParameter))
+    ]
+    whole = next((each.name for each in parameters if isinstance(each, BodyParameter)), "")
+    return BodyForm(tuple(itertools.chain(*names)), whole)
+
+
+def _make_query_reader(parameters: Sequence[Parameter]) -> QueryReader:
     of_query = [each for each in parameters if isinstance(each, QueryParameter)]
     return QueryReader(
-        tuple(name for each in parameters for name in each.query_names),
+        tuple(name for each in parameters if not isinstance(each, PathParameter) for name in each.query_names),
         {each.name: each.excludes for each in of_query if each.excludes},
         {each.name for each in of_query if each.takes_list},
     )
 
 
-def _find_defaults(parameters: Sequence[Any]) -> Arguments | None:
-    if all(isinstance(each, QueryParameter) for each in parameters):
-        return {each.argument: each.default for each in parameters}
-    return None
+def _find_defaults(parameters: Sequence[Parameter]) -> Arguments | None:
+    of_query = [each for each in parameters if isinstance(each, QueryParameter)]
+    return {each.argument: each.default for each in of_query} if len(of_query) == len(parameters) else None
 
 
 Shape = tuple[str | None, ...]
@@ -127,10 +147,22 @@ def _shape(path: str) -> Shape:
     return tuple(None if segment.startswith("<") else segment for segment in path.rstrip("/").split("/"))
 
 
-PATHS = tuple(call.path for call in CALLS if call.path != "/" and not call.option)
-_ROUTES: Mapping[Shape, Route] = {
-    _shape(path): route for call in CALLS for route in (make_route(call),) for path in (call.path, *call.other_paths)
-}
+PATHS = tuple(call.path for call in CALLS if call.path != "/" and not call.option and not is_admin(call.path))
+ADMIN_PATHS = tuple(dict.fromkeys(call.path for call in CALLS if is_admin(call.path)))
+
+Routes = Mapping[str, Route]  # by method, of one path
+
+
+def _make_routes() -> Mapping[Shape, Routes]:
+    routes: dict[Shape, dict[str, Route]] = {}
+    for call in CALLS:
+        route = make_route(call)
+        for path in (call.path, *call.other_paths):
+            routes.setdefault(_shape(path), {}).update(dict.fromkeys(call.methods, route))
+    return routes
+
+
+_ROUTES = _make_routes()
 
 
 def find_route(method: str, path: str) -> tuple[Route, Arguments]:
@@ -143,27 +175,28 @@ def find_route(method: str, path: str) -> tuple[Route, Arguments]:
 
 def methods_of(path: str) -> tuple[str, ...]:
     """Returns the methods that a path has, with OPTIONS itself. Raises UnknownPath, FractionInPath."""
-    route, _ = _match(path)
-    return *route.methods, "OPTIONS"
+    routes, _ = _match(path)
+    return *routes, "OPTIONS"
 
 
 def _find(method: str, path: str) -> tuple[Route, Arguments]:
-    route, numbers = _match(path)
-    if method not in route.methods:
-        raise MethodNotAllowed(route.methods)
+    routes, numbers = _match(path)
+    route = routes.get(method)
+    if route is None:
+        raise MethodNotAllowed(tuple(routes))
     return route, _read_numbers(route.path_parameters, numbers)
 
 
-def _match(path: str) -> tuple[Route, list[str]]:
-    """Returns the route with the numbers in the path."""
+def _match(path: str) -> tuple[Routes, list[str]]:
+    """Returns the routes of a path with the numbers in it."""
     if path.startswith("//"):  # some servers strip them, and cannot be told not to
         path = "/" + path.lstrip("/")
     segments = path.removesuffix("/").split("/", SEGMENTS_MAX)
     shape = _shape_of(segments)
-    route = _ROUTES.get(shape)
-    if route is None:
+    routes = _ROUTES.get(shape)
+    if routes is None:
         raise _refuse_path(segments)
-    return route, [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
+    return routes, [segment for segment, fixed in zip(segments, shape, strict=True) if fixed is None]
 
 
 def _shape_of(segments: Sequence[str]) -> Shape:
@@ -174,9 +207,10 @@ def _refuse_path(segments: Sequence[str]) -> Refusal:
     """Returns FractionInPath for a path that is known but for a fraction of a number."""
     integers = [_FRACTION.sub("", segment) for segment in segments]
     shape = _shape_of(integers)
-    route = _ROUTES.get(shape)
-    if route is None:
-        return UnknownPath(PATHS)
+    routes = _ROUTES.get(shape)
+    if routes is None:
+        return UnknownPath(ADMIN_PATHS if segments[1] == "admin" else PATHS)
+    route = next(iter(routes.values()))
     numbers = [pair for *pair, fixed in zip(segments, integers, shape, strict=True) if fixed is None]
     fractions = [
         FractionInPath(parameter.meaning, integer)

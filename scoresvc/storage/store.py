@@ -131,6 +131,12 @@ class AdminStore(Protocol):
     def actions(self, limit: int, after: str | None) -> ActionPage:
         """Returns the audit log, newest first. Raises BadCursor."""
 
+    def action(self, action_id: int) -> ActionRecord | None:
+        """Returns None where there is none of this number."""
+
+    def level_of_submission(self, submission_id: int) -> int | None:
+        """Returns None where there is no submission of this number."""
+
     def user(self, user_id: int) -> UserRecord: ...
 
 

@@ -122,6 +122,23 @@ class Admin:
         cursor = self._action_cursors.write(0, Position(0, found[limit - 1].id, 0)) if len(found) > limit else None
         return ActionPage(tuple(found[:limit]), cursor)
 
+    def action(self, action_id: int) -> ActionRecord | None:
+        rows = self._readers.read(
+            """
+            SELECT action_id, kind, actor, acted_at, level_id, user_id, submission_id, before, after, undoes
+              FROM actions
+             WHERE action_id = :action_id
+            """,
+            {"action_id": action_id},
+        )
+        return make_record(*rows[0]) if rows else None
+
+    def level_of_submission(self, submission_id: int) -> int | None:
+        rows = self._readers.read(
+            "SELECT level_id FROM submissions WHERE submission_id = :submission_id", {"submission_id": submission_id}
+        )
+        return int(rows[0][0]) if rows else None
+
     def user(self, user_id: int) -> UserRecord:
         user = {"user_id": user_id, "now": self._clock()}
         with self._readers.snapshot() as connection:

@@ -1,0 +1,100 @@
+"""The calls of operators, and of the game's own server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scoresvc.actions import (
+    ActionPage,
+    ActionRecord,
+    ApproveSubmission,
+    BanUser,
+    ClearLevel,
+    EndBan,
+    EraseUser,
+    RemoveScore,
+    RemoveSubmission,
+    ResetLevel,
+    RestoreSubmission,
+    SetLevel,
+    SubmissionPage,
+    UndoAction,
+    UserRecord,
+)
+from scoresvc.periods import PeriodWish
+from scoresvc.scores import PostResult, Session
+from scoresvc.storage import Store
+from scoresvc.storage.write import Write
+
+Recorded = Write[ActionRecord | None]
+
+
+def submissions(
+    store: Store, level_id: int, user: int | None, state: str | None, limit: int, after: str | None
+) -> SubmissionPage:
+    return store.admin.submissions(level_id, user, state, limit, after)
+
+
+def remove_score(store: Store, actor: str, level_id: int, user_id: int, period: PeriodWish) -> Recorded:
+    number = store.levels.find_period(level_id, period).number
+    return store.admin.perform(actor, RemoveScore(level_id, user_id, number))
+
+
+def remove(store: Store, actor: str, submission_id: int) -> Recorded:
+    return store.admin.perform(actor, RemoveSubmission(submission_id))
+
+
+def restore(store: Store, actor: str, submission_id: int) -> Recorded:
+    return store.admin.perform(actor, RestoreSubmission(submission_id))
+
+
+def approve(store: Store, actor: str, submission_id: int) -> Recorded:
+    return store.admin.perform(actor, ApproveSubmission(submission_id))
+
+
+def user(store: Store, user_id: int) -> UserRecord:
+    return store.admin.user(user_id)
+
+
+def ban(store: Store, actor: str, user_id: int, reason: str, until: int | None, hide: bool) -> Recorded:
+    return store.admin.perform(actor, BanUser(user_id, reason, until, hide))
+
+
+def unban(store: Store, actor: str, user_id: int) -> Recorded:
+    return store.admin.perform(actor, EndBan(user_id))
+
+
+def erase(store: Store, actor: str, user_id: int) -> Recorded:
+    return store.admin.perform(actor, EraseUser(user_id))
+
+
+def set_level(store: Store, actor: str, level_id: int, settings: dict[str, Any], rebuild: bool) -> Recorded:
+    return store.admin.perform(actor, SetLevel(level_id, settings, rebuild))
+
+
+def reset_level(store: Store, actor: str, level_id: int, rebuild: bool) -> Recorded:
+    return store.admin.perform(actor, ResetLevel(level_id, rebuild))
+
+
+def clear_level(store: Store, actor: str, level_id: int) -> Recorded:
+    return store.admin.perform(actor, ClearLevel(level_id))
+
+
+def post(store: Store, level_id: int, score: int, user: int) -> Write[None]:
+    return store.scores.post(level_id, user, score)
+
+
+def post_and_rank(store: Store, level_id: int, score: int, user: int) -> Write[PostResult]:
+    return store.scores.post_and_rank(level_id, user, score)
+
+
+def log_in(store: Store, user: int) -> Write[Session]:
+    return store.sessions.log_in(user)
+
+
+def actions(store: Store, limit: int, after: str | None) -> ActionPage:
+    return store.admin.actions(limit, after)
+
+
+def undo(store: Store, actor: str, action_id: int) -> Recorded:
+    return store.admin.perform(actor, UndoAction(action_id))

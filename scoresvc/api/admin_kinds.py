@@ -1,0 +1,109 @@
+"""The kinds of value that the parameters of the operators' calls may have."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import ClassVar
+
+from scoresvc.actions import STATES
+from scoresvc.api.kinds import Refusals, Schema
+from scoresvc.errors import BadPeriod, BadRowNumber, BadValue
+from scoresvc.limits import INT64_MAX
+from scoresvc.periods import WISH_ALL, PeriodWish
+
+REASON_CHARACTERS_MAX = 256
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.([0-9]{3}|[0-9]{6}))?)?Z?)?")
+
+
+class RowNumber:
+    """The number of a submission or of an action, at most 2**63 - 1."""
+
+    refuses: ClassVar[Refusals] = (BadRowNumber,)
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 0, "maximum": INT64_MAX}
+
+    def read(self, name: str, text: str) -> int:
+        if not re.fullmatch("[0-9]{1,19}", text) or (number := int(text)) > INT64_MAX:
+            raise BadRowNumber(name)
+        return number
+
+
+class State:
+    """The state of a submission."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "enum": list(STATES)}
+
+    def read(self, name: str, text: str) -> str:
+        if text not in STATES:
+            raise BadValue(name, f"must be one of: {', '.join(STATES)}")
+        return text
+
+
+class Moment:
+    """A time in UTC, as ISO 8601 or as Unix seconds; nothing is None."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "format": "date-time"}
+
+    def read(self, name: str, text: str) -> int | None:
+        """Returns Unix microseconds."""
+        if re.fullmatch("[0-9]{1,11}", text):
+            return int(text) * 1_000_000
+        try:
+            return _read_moment(text) if text else None
+        except ValueError:
+            raise BadValue(name, "must be a time in UTC such as 2026-12-31T23:59:59Z, or in Unix seconds") from None
+
+
+def _read_moment(text: str) -> int:
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+class Reason:
+    """A line for people."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "maxLength": REASON_CHARACTERS_MAX}
+
+    def read(self, name: str, text: str) -> str:
+        if len(text) > REASON_CHARACTERS_MAX or not text.isprintable():
+            raise BadValue(name, f"must be at most {REASON_CHARACTERS_MAX} printable characters")
+        return text
+
+
+class YesOrNo:
+    """Nothing is no."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "enum": ["yes", "no"]}
+
+    def read(self, name: str, text: str) -> bool:
+        if text not in _WORDS:
+            raise BadValue(name, "must be yes or no")
+        return _WORDS[text]
+
+
+class PeriodWishKind:
+    refuses: ClassVar[Refusals] = (BadPeriod,)
+    schema: ClassVar[Schema] = {"type": "string"}
+
+    def read(self, name: str, text: str) -> PeriodWish:
+        if text != "all":
+            raise BadPeriod
+        return WISH_ALL
+
+
+_WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
+
+ROW_NUMBER = RowNumber()
+STATE = State()
+MOMENT = Moment()
+REASON = Reason()
+YES_NO = YesOrNo()
+PERIOD_WISH = PeriodWishKind()

@@ -1,0 +1,119 @@
+"""What an operator may send: the token, and the parameters of the calls under /admin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from scoresvc.api.admin_kinds import MOMENT, PERIOD_WISH, REASON, ROW_NUMBER, STATE, YES_NO
+from scoresvc.api.kinds import UINT31, Kind, Refusals
+from scoresvc.api.parameters import (
+    BODY_REFUSALS,
+    PathParameter,
+    PlayerParameter,
+    QueryParameter,
+    Sent,
+)
+from scoresvc.errors import BadSetting, NotAllowed, RepeatedParameter, TokenNeeded
+from scoresvc.levels import KINDS, read_settings
+from scoresvc.periods import WISH_ALL
+
+
+@dataclass(frozen=True)
+class TokenParameter:
+    """The token of an operator, with the right that the call takes; see `authorization`.
+
+    Where a call `is_recorded` the handler gets the token's name as `actor`.
+    """
+
+    right: str
+    is_recorded: bool = False
+
+    name: ClassVar[str] = "Authorization"
+    argument: ClassVar[str] = "actor"
+    query_names: ClassVar[tuple[str, ...]] = ()
+    scales: ClassVar[bool] = False
+    refuses: ClassVar[Refusals] = (TokenNeeded, NotAllowed)
+
+    @property
+    def meaning(self) -> str:
+        return f"a token with the right {self.right}"
+
+
+@dataclass(frozen=True)
+class FieldParameter:
+    """A parameter in the query or in the body; `default` where it is not sent, unless it `is_needed`."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    default: Any = None
+    is_needed: bool = False
+
+    scales: ClassVar[bool] = False
+
+    @property
+    def argument(self) -> str:
+        return self.name
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def refuses(self) -> Refusals:
+        return (*self.kind.refuses, RepeatedParameter, *BODY_REFUSALS)
+
+    def read(self, sent: Sent) -> Any:
+        text = read_once(self.name, sent.query, sent.read_body())
+        if text is None and not self.is_needed:
+            return self.default
+        return self.kind.read(self.name, text or "")
+
+
+@dataclass(frozen=True)
+class SettingsParameter:
+    """The settings of a level, each in the query or in the body."""
+
+    name: str
+    meaning: str
+
+    argument: ClassVar[str] = "settings"
+    query_names: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    scales: ClassVar[bool] = False
+    refuses: ClassVar[Refusals] = (BadSetting, RepeatedParameter, *BODY_REFUSALS)
+
+    def read(self, sent: Sent) -> dict[str, Any]:
+        """Returns what `read_settings` makes of them."""
+        query, body = sent.query, sent.read_body()
+        texts = {name: read_once(name, query, body) for name in self.query_names}
+        return read_settings((name, text) for name, text in texts.items() if text is not None)
+
+
+def read_once(name: str, query: Mapping[str, str], fields: Mapping[str, str]) -> str | None:
+    """Returns a parameter that is in the query or in the body. Raises RepeatedParameter where it is in both."""
+    if name in query and name in fields:
+        raise RepeatedParameter(name)
+    return query.get(name, fields.get(name))
+
+
+Parameter = PlayerParameter | TokenParameter | FieldParameter | SettingsParameter
+
+WITH_READ = TokenParameter("read")
+WITH_MODERATE = TokenParameter("moderate", is_recorded=True)
+WITH_SETTINGS = TokenParameter("settings", is_recorded=True)
+WITH_SERVER = TokenParameter("server")
+WITH_METRICS = TokenParameter("metrics")
+
+SUBMISSION = PathParameter("submission", "submission_id", ROW_NUMBER, "the submission")
+ACTION = PathParameter("action", "action_id", ROW_NUMBER, "the action")
+SUBMISSION_USER = QueryParameter("user", UINT31, "those of one user only")
+SUBMISSION_STATE = QueryParameter("state", STATE, "those that are stands, held or removed only")
+BAN_REASON = FieldParameter("reason", REASON, "why, for the audit log", "")
+BAN_UNTIL = FieldParameter("until", MOMENT, "when it ends, in UTC such as 2026-12-31T23:59:59Z or in Unix seconds")
+BAN_HIDE = FieldParameter("hide", YES_NO, "`yes`: the player notices nothing, and counts for nobody else", False)
+SETTINGS = SettingsParameter("…", "the settings, such as `order=asc`, in the query, a form or JSON")
+REBUILD = FieldParameter("rebuild", YES_NO, "`yes`: a level with scores is ranked anew from its submissions", False)
+SERVED_USER = FieldParameter("user", UINT31, "the user, in the query, a form or JSON", is_needed=True)
+PERIOD = QueryParameter("period", PERIOD_WISH, "the period, such as day", WISH_ALL)

@@ -1,0 +1,54 @@
+"""What a row of the tables of calls says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from scoresvc.api.admin_parameters import Parameter, TokenParameter
+from scoresvc.api.formats import TextFormat
+from scoresvc.errors import Refusal
+
+
+class Call(NamedTuple):
+    """One call.
+
+    `handler` gets the store and a value for each parameter of `takes`, which are checked in that order; it
+    returns a value of the type `gives`, or the write that brings it. JSON has the fields of that value, a str has
+    no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
+    the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
+    `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
+    must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
+    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. `option`
+    names what must be on for the call to be answered without a token; one of an operator takes a TokenParameter.
+    """
+
+    method: str
+    path: str  # <name> stands for the decimal digits of a path parameter
+    handler: Callable[..., Any]
+    takes: tuple[Parameter, ...]
+    gives: type
+    text: TextFormat
+    summary: str
+    text_handler: Callable[..., Any] | None = None
+    refuses: tuple[type[Refusal], ...] = ()
+    other_paths: tuple[str, ...] = ()
+    other_methods: tuple[str, ...] = ()
+    is_safe: bool = True
+    is_slow: bool = False
+    is_status: bool = False
+    option: str = ""  # such as "http.get_posts"
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def token(self) -> TokenParameter | None:
+        return next((each for each in self.takes if isinstance(each, TokenParameter)), None)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods that are answered."""
+        head = ("HEAD",) if self.method == "GET" and self.is_safe else ()
+        return (self.method, *head, *self.other_methods)
