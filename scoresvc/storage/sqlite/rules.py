@@ -51,6 +51,11 @@ class Rules:
     def settings_of(self, level_id: int) -> LevelSettings:
         return self.of_level(level_id).settings
 
+    def note_pinned(self, level_id: int) -> None:
+        """To be called by the writer after the commit of a post to a level."""
+        if self._is_pinned and self.of_level(level_id).pinned:
+            self._versions.advance_rule(level_id)
+
     def ban_of(self, user_id: int) -> Ban | None:
         return self._users.get(user_id, self._versions.rule_version_of(user_id), self._read_user, user_id).ban
 
