@@ -21,6 +21,7 @@ from scoresvc.actions import (
     UndoAction,
     UserRecord,
 )
+from scoresvc.api.scores import check_bounds
 from scoresvc.periods import PeriodWish
 from scoresvc.scores import PostResult, Session
 from scoresvc.storage import Store
@@ -81,10 +82,12 @@ def clear_level(store: Store, actor: str, level_id: int) -> Recorded:
 
 
 def post(store: Store, level_id: int, score: int, user: int) -> Write[None]:
+    check_bounds(score, store.levels.settings_of(level_id))
     return store.scores.post(level_id, user, score)
 
 
 def post_and_rank(store: Store, level_id: int, score: int, user: int) -> Write[PostResult]:
+    check_bounds(score, store.levels.settings_of(level_id))
     return store.scores.post_and_rank(level_id, user, score)
 
 

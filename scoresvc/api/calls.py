@@ -113,7 +113,7 @@ CALLS = (
         text_handler=scores.post,
         is_safe=False,
         refuses=POST_REFUSALS,
-        summary="Posts the score in the body; only the user's best counts, unless the level keeps the latest or the sum.",
+        summary="Posts the score in the body; the best of a user counts, or as `keep` of the level says.",
     ),
     Call(
         "GET",
