@@ -60,6 +60,12 @@ class PeriodWish(NamedTuple):
     number: int | None = None
 
 
+NUMBERS_OF_KIND = {  # the lowest and the highest; those of two kinds do not overlap
+    "all": (ALL, ALL),
+    "day": (1970_01_01, 9999_12_31),
+    "week": (1970_0_01, 9999_0_53),
+    "month": (1970_01, 9999_12),
+}
 ALL_TIME = Period(ALL, "all")
 WISH_ALL = PeriodWish("all")
 

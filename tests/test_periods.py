@@ -14,6 +14,7 @@ from scoresvc.errors import BadPeriod, NoSuchPeriod
 from scoresvc.levels import PERIOD_KINDS, LevelSettings
 from scoresvc.periods import (
     ALL_TIME,
+    NUMBERS_OF_KIND,
     WISH_ALL,
     Period,
     day_at,
@@ -161,6 +162,7 @@ def test_a_period_is_known_by_its_number_and_by_its_name(day: date, kind: str) -
     number = number_of(kind, day)
 
     assert kind_of(number) == kind
+    assert [each for each, (lowest, highest) in NUMBERS_OF_KIND.items() if lowest <= number <= highest] == [kind]
     assert read_wish(name_of(number)).number == number
     assert number_of(kind, first_day(number)) == number
     assert period_of_day(kind, number_of("day", day)) == number

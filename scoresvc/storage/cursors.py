@@ -15,24 +15,25 @@ _POSITION = struct.Struct(">IqI")
 
 
 class Cursors:
-    """Writes and reads cursors: 38 URL-safe characters, signed with `key` for one level."""
+    """Writes and reads cursors: 38 URL-safe characters, signed with `key` for one board."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def write(self, level_id: int, position: Position) -> str:
+    def write(self, level_id: int, position: Position, period: int = 0) -> str:
         packed = _POSITION.pack(*position)
-        return base64.urlsafe_b64encode(packed + self._sign(level_id, packed)).rstrip(b"=").decode("ascii")
+        return base64.urlsafe_b64encode(packed + self._sign(level_id, period, packed)).rstrip(b"=").decode("ascii")
 
-    def read(self, level_id: int, cursor: str) -> Position:
+    def read(self, level_id: int, cursor: str, period: int = 0) -> Position:
         """Returns the position that `write` made `cursor` for. Raises BadCursor for any other text."""
         try:
             position = Position._make(_POSITION.unpack(base64.urlsafe_b64decode(f"{cursor}==")[: _POSITION.size]))
         except (ValueError, struct.error):
             raise BadCursor from None
-        if not hmac.compare_digest(self.write(level_id, position).encode(), cursor.encode()):
+        if not hmac.compare_digest(self.write(level_id, position, period).encode(), cursor.encode()):
             raise BadCursor
         return position
 
-    def _sign(self, level_id: int, packed: bytes) -> bytes:
-        return hmac.digest(self._key, level_id.to_bytes(4, "big") + packed, "sha256")[:SIGNATURE_BYTES]
+    def _sign(self, level_id: int, period: int, packed: bytes) -> bytes:
+        board = level_id.to_bytes(4, "big") + (period.to_bytes(4, "big") if period else b"")
+        return hmac.digest(self._key, board + packed, "sha256")[:SIGNATURE_BYTES]

@@ -82,7 +82,7 @@ class Ledger(Protocol):
         """Returns the oldest period of each kind that is kept; without a kind of which all are."""
 
     def has_scores(self, level_id: int) -> bool:
-        """Returns whether anybody has a score on any board of the level, or a submission that stands."""
+        """Returns whether anybody has a score of all time on the level, or a submission that stands."""
 
     def users_of(self, level_id: int) -> Iterable[int]:
         """Returns the users with a score or a submission on the level."""

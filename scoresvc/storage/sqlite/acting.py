@@ -76,7 +76,7 @@ class Acting:
         self._clock = clock
         self._touched = Touched()
         self._decoder = msgspec.msgpack.Decoder(tuple[str, AnyAction])
-        self.act = Change(ACT, self._act, self._after_commit)
+        self.act = Change(ACT, self._act, self._after_commit, comes_last=True)
 
     def _act(self, connection: sqlite3.Connection, rows: list[bytes]) -> list[bytes]:
         self._touched = Touched()

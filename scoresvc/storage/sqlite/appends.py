@@ -13,7 +13,7 @@ counts on. Its place in the batch is what orders equal posts: all times of a bat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from scoresvc.periods import ALL, day_at, periods_at
 from scoresvc.storage.ledger import turn
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Post
+from scoresvc.storage.sqlite.rules import Rules
 
 POST, LOG_IN = "post", "log_in"  # names of the changes
 
@@ -30,14 +31,30 @@ NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when 
 Counted = tuple[int, int, int, int, int]  # on a board: level, period, user, turned score, place in the batch
 Submitted = tuple[int, int, int, int, int]  # level, user, score, day, state
 
+
+class Batch(NamedTuple):
+    """What is to be stored of posts."""
+
+    pins: dict[int, str]  # what is to be set for levels from now on, as JSON
+    submissions: list[Submitted]
+    counted: dict[str, list[Counted]]  # by how the boards are kept
+
+
 VIEW = """
-    CREATE TEMP VIEW appends (now, posts, submissions, bests, latests, sums, hashes, sessions) AS
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    CREATE TEMP VIEW appends (now, posts, pins, submissions, bests, latests, sums, hashes, sessions) AS
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 """
 # JSON has no bytes: the hashes of the sessions are one blob. A user who is banned reaches no board.
 TRIGGER = """
     CREATE TEMP TRIGGER append INSTEAD OF INSERT ON appends BEGIN
         UPDATE latest_post SET accepted_at = max(accepted_at + 1, NEW.now) WHERE NEW.posts > 0;
+
+        INSERT INTO level_settings (level_id, settings)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+          FROM json_each(NEW.pins)
+         WHERE true
+        ON CONFLICT (level_id)
+          DO NOTHING;
 
         INSERT INTO submissions (level_id, user_id, score, posted_at, day, state)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
@@ -95,17 +112,15 @@ def create_view(connection: sqlite3.Connection) -> None:
 
 
 class Appends:
-    """Stores posts and new sessions; `clock` returns Unix seconds, `settings_of` those of a level as they are now.
+    """Stores posts and new sessions; `clock` returns Unix seconds.
 
     Who reaches a score later comes later on the board, even where the clock stands still or jumps back: only then is
     a time later than the clock says. Submissions are kept where `keeps_history`.
     """
 
-    def __init__(
-        self, clock: Callable[[], float], settings_of: Callable[[int], LevelSettings], keeps_history: bool
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], rules: Rules, keeps_history: bool) -> None:
         self._clock = clock
-        self._settings_of = settings_of
+        self._rules = rules
         self._keeps_history = keeps_history
 
     def store(self, connection: sqlite3.Connection, rows: Mapping[str, Sequence[Any]]) -> dict[str, list[bool]]:
@@ -116,46 +131,58 @@ class Appends:
         posts: Sequence[Post] = rows.get(POST, ())
         sessions: Sequence[NewSession] = rows.get(LOG_IN, ())
         now = int(self._clock() * 1_000_000)
-        counted, submitted = self._count(posts, now)
+        has_changed = self._insert(connection, now, posts, sessions)
+        return {POST: [has_changed] * len(posts), LOG_IN: [True] * len(sessions)}
+
+    def _insert(
+        self, connection: sqlite3.Connection, now: int, posts: Sequence[Post], sessions: Sequence[NewSession]
+    ) -> bool:
+        batch = self._read_batch(posts, now)
         before = connection.total_changes
         connection.execute(
             """
-            INSERT INTO appends (now, posts, submissions, bests, latests, sums, hashes, sessions)
-            VALUES (:now, :posts, :submissions, :best, :latest, :sum, :hashes, :sessions)
+            INSERT INTO appends (now, posts, pins, submissions, bests, latests, sums, hashes, sessions)
+            VALUES (:now, :posts, :pins, :submissions, :best, :latest, :sum, :hashes, :sessions)
             """,
             {
                 "now": now,
                 "posts": len(posts),
-                "submissions": _write(submitted),
-                **{keep: _write(each) for keep, each in counted.items()},
+                "pins": _write(list(batch.pins.items())),
+                "submissions": _write(batch.submissions),
+                **{keep: _write(each) for keep, each in batch.counted.items()},
                 "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
                 "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
             },
         )
         # What a trigger does is in no `rowcount`. The time of the latest post changes twice.
-        others = len(submitted) + len(sessions) + (2 if posts else 0)
-        has_changed = connection.total_changes - before > others
-        return {POST: [has_changed] * len(posts), LOG_IN: [True] * len(sessions)}
+        others = len(batch.submissions) + len(sessions) + (2 if posts else 0)
+        return connection.total_changes - before > others
 
-    def _count(self, posts: Iterable[Post], now: int) -> tuple[dict[str, list[Counted]], list[Submitted]]:
-        """Returns what posts count for on which boards, by how these are kept, and the submissions."""
-        counted: dict[str, list[Counted]] = {"best": [], "latest": [], "sum": []}
-        submitted: list[Submitted] = []
+    def _read_batch(self, posts: Iterable[Post], now: int) -> Batch:
+        """Returns what posts count for on which boards."""
+        batch = Batch({}, [], {"best": [], "latest": [], "sum": []})
         for place, (level_id, user_id, score) in enumerate(posts):
-            settings = self._settings_of(level_id)
+            settings, pinned = self._rules.of_level(level_id)
+            if pinned:
+                batch.pins[level_id] = pinned
             held = is_held(settings, score)
             if self._keeps_history or held:
-                submitted.append((level_id, user_id, score, day_at(settings, now), HELD if held else STANDS))
+                state = HELD if held else STANDS
+                batch.submissions.append((level_id, user_id, score, day_at(settings, now), state))
             if not held:
                 turned = turn(score, settings.order)
-                boards = counted[settings.keep]
+                boards = batch.counted[settings.keep]
                 boards.append((level_id, ALL, user_id, turned, place))
                 for period in periods_at(settings, now) if settings.periods else ():
                     boards.append((level_id, period.number, user_id, turned, place))
-        return counted, submitted
+        return batch
 
     def store_posts(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
         return self.store(connection, {POST: posts})[POST]
+
+    def store_post(self, connection: sqlite3.Connection, post: Post, now: int) -> None:
+        """Stores one that comes at a time in Unix microseconds."""
+        self._insert(connection, now, [post], [])
 
     def store_sessions(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
         return self.store(connection, {LOG_IN: sessions})[LOG_IN]

@@ -3,77 +3,136 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import msgspec
+
+from scoresvc.errors import NoSuchPeriod
+from scoresvc.levels import PERIOD_KINDS
 from scoresvc.limits import COUNT_DEFAULT
+from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period
 from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.pages import TOP, make_standing, read_around, read_page, read_users
+from scoresvc.storage.ledger import turn
+from scoresvc.storage.pages import (
+    TOP,
+    BoardId,
+    View,
+    fields_of,
+    make_standing,
+    read_around,
+    read_page,
+    read_users,
+)
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import CACHE_AGE_MAX, LEVELS_CACHED, Lists
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.versions import LevelVersions
 
 LIMIT_CACHED_MAX = COUNT_DEFAULT  # entries of a page that is cached
 
 
 class Boards:
-    """Reads boards, see `BoardStore`."""
+    """Reads boards, see `BoardStore`; `clock` returns Unix seconds."""
 
-    def __init__(self, readers: Readers, versions: LevelVersions, lists: Lists) -> None:
+    def __init__(
+        self, readers: Readers, versions: LevelVersions, lists: Lists, rules: Rules, clock: Callable[[], float]
+    ) -> None:
         self._readers = readers
         self._versions = versions
         self._lists = lists
+        self._rules = rules
+        self._clock = clock
         ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
-        self._first_pages: Cache[tuple[int, int], Board] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
+        self._first_pages: Cache[tuple[int, Period, int], Board] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
 
     def high_scores(self, level_id: int) -> str:
         return self._lists.list_of(level_id)
 
-    def page(self, level_id: int, limit: int, after: str | None) -> Board:
+    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
         if after is not None:
-            return self._read_page(level_id, limit, self._cursors.read(level_id, after))
+            position = self._cursors.read(level_id, after, period.number)
+            return self._read_page(level_id, period, limit, position)
         if limit > LIMIT_CACHED_MAX:
-            return self._read_page(level_id, limit, TOP)
-        version = self._versions.version_of(level_id)
-        return self._first_pages.get((level_id, limit), version, self._read_page, level_id, limit, TOP)
+            return self._read_page(level_id, period, limit, TOP)
+        key, version = (level_id, period, limit), self._versions.version_of(level_id)
+        return self._first_pages.get(key, version, self._read_page, level_id, period, limit, TOP)
 
-    def _read_page(self, level_id: int, limit: int, after: Position) -> Board:
+    def _read_page(self, level_id: int, period: Period, limit: int, after: Position) -> Board:
         with self._snapshot() as snapshot:
-            return read_page(snapshot, self._cursors, level_id, limit, after)
+            return read_page(snapshot, self._cursors, self._view(level_id, period), limit, after)
 
-    def around(self, level_id: int, user_id: int, count: int) -> Board | None:
+    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
         with self._snapshot() as snapshot:
-            return read_around(snapshot, self._cursors, level_id, user_id, count)
+            return read_around(snapshot, self._cursors, self._view(level_id, period), user_id, count)
 
-    def of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
         with self._snapshot() as snapshot:
-            return read_users(snapshot, level_id, user_ids)
+            return read_users(snapshot, self._view(level_id, period), user_ids)
 
-    def standing(self, level_id: int, user_id: int) -> Standing | None:
+    def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
+        view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            position = snapshot.position(level_id, user_id)
+            position = snapshot.position(view.board, user_id)
             if position is None:
                 return None
-            rank, players = snapshot.rank_of(level_id, position.score), snapshot.players_of(level_id)
-        return make_standing(level_id, position, rank, players)
+            rank, players = snapshot.rank_of(view.board, position.score), snapshot.players_of(view.board)
+        return make_standing(view, position, rank, players)
 
-    def bests(self, user_id: int) -> list[tuple[int, int]]:
+    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
         with self._snapshot() as snapshot:
-            return snapshot.bests(user_id)
+            return [
+                (view.level_id, turn(score, view.settings.order))
+                for view, score in self._read_bests(snapshot, user_id, wish)
+            ]
 
-    def user_scores(self, user_id: int) -> UserScores:
+    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
         with self._snapshot() as snapshot:
             scores = [
-                LevelScore(level_id, score, snapshot.rank_of(level_id, score), snapshot.players_of(level_id))
-                for level_id, score in snapshot.bests(user_id)
+                LevelScore(
+                    view.level_id,
+                    turn(score, view.settings.order),
+                    snapshot.rank_of(view.board, score),
+                    snapshot.players_of(view.board),
+                )
+                for view, score in self._read_bests(snapshot, user_id, wish)
             ]
-        return UserScores(user_id, tuple(scores))
+        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish)))
+
+    def _read_bests(self, snapshot: BoardSnapshot, user_id: int, wish: PeriodWish) -> Iterator[tuple[View, int]]:
+        """Yields each board of the user with the turned score there, by level."""
+        views: dict[int, View | None] = {}
+        for level_id, number, score in snapshot.bests(user_id, wish.kind):
+            if level_id not in views:
+                views[level_id] = self._find_view(level_id, wish)
+            view = views[level_id]
+            if view and view.period.number == number:
+                yield view, score
+
+    def _find_view(self, level_id: int, wish: PeriodWish) -> View | None:
+        """Returns None for a level that does not keep periods of this kind."""
+        settings = self._rules.settings_of(level_id)
+        try:
+            return View(level_id, find_period(wish, settings, self._now()), settings)
+        except NoSuchPeriod:
+            return None
+
+    def _period_of_user(self, wish: PeriodWish) -> Period:
+        """Returns the period by the zone of [levels]: the levels may have others."""
+        kinds = self._rules.defaults
+        return find_period(wish, msgspec.structs.replace(kinds, periods=PERIOD_KINDS), self._now())
+
+    def _now(self) -> int:
+        return int(self._clock() * 1_000_000)
+
+    def _view(self, level_id: int, period: Period) -> View:
+        return View(level_id, period, self._rules.settings_of(level_id))
 
     @contextmanager
     def _snapshot(self) -> Iterator[BoardSnapshot]:
@@ -86,96 +145,105 @@ class BoardSnapshot(NamedTuple):
 
     connection: sqlite3.Connection
 
-    def position(self, level_id: int, user_id: int) -> Position | None:
-        return read_position(self.connection, level_id, user_id)
+    def position(self, board: BoardId, user_id: int) -> Position | None:
+        return read_position(self.connection, board, user_id)
 
-    def rank_of(self, level_id: int, score: int) -> int:
-        return rank_of(self.connection, level_id, score)
+    def rank_of(self, board: BoardId, score: int) -> int:
+        return rank_of(self.connection, board, score)
 
-    def players_of(self, level_id: int) -> int:
-        return players_of(self.connection, level_id)
+    def players_of(self, board: BoardId) -> int:
+        return players_of(self.connection, board)
 
-    def positions(self, level_id: int, user_ids: Sequence[int]) -> list[Position]:
+    def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
         rows = self.connection.execute(
             """
             SELECT score, reached_at, user_id
               FROM scores
              WHERE level_id = :level_id
+               AND period = :period
                AND user_id IN (SELECT value FROM json_each(:user_ids))
              ORDER BY score DESC, reached_at, user_id
             """,
-            {"level_id": level_id, "user_ids": json.dumps(user_ids)},
+            {**board._asdict(), "user_ids": json.dumps(user_ids)},
         )
         return [Position._make(row) for row in rows.fetchall()]
 
-    def below(self, level_id: int, position: Position, count: int) -> list[Position]:
+    def below(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Returns at most `count` that follow `position`: those with its score, then those with a lower one."""
         rows = self.connection.execute(
             """
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = :level_id AND score = :score AND (reached_at, user_id) > (:reached_at, :user_id)
+                     WHERE level_id = :level_id
+                       AND period = :period
+                       AND score = :score
+                       AND (reached_at, user_id) > (:reached_at, :user_id)
                      ORDER BY reached_at, user_id
                      LIMIT :count)
              UNION ALL
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = :level_id AND score < :score
+                     WHERE level_id = :level_id AND period = :period AND score < :score
                      ORDER BY score DESC, reached_at, user_id
                      LIMIT :count)
              ORDER BY score DESC, reached_at, user_id
              LIMIT :count
             """,
-            {"level_id": level_id, "count": count, **position._asdict()},
+            {**board._asdict(), "count": count, **position._asdict()},
         )
         return [Position._make(row) for row in rows.fetchall()]
 
-    def above(self, level_id: int, position: Position, count: int) -> list[Position]:
+    def above(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Returns at most `count` that come before `position`, the nearest first."""
         rows = self.connection.execute(
             """
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = :level_id AND score = :score AND (reached_at, user_id) < (:reached_at, :user_id)
+                     WHERE level_id = :level_id
+                       AND period = :period
+                       AND score = :score
+                       AND (reached_at, user_id) < (:reached_at, :user_id)
                      ORDER BY reached_at DESC, user_id DESC
                      LIMIT :count)
              UNION ALL
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = :level_id AND score > :score
+                     WHERE level_id = :level_id AND period = :period AND score > :score
                      ORDER BY score, reached_at DESC, user_id DESC
                      LIMIT :count)
              ORDER BY score, reached_at DESC, user_id DESC
              LIMIT :count
             """,
-            {"level_id": level_id, "count": count, **position._asdict()},
+            {**board._asdict(), "count": count, **position._asdict()},
         )
         return [Position._make(row) for row in rows.fetchall()]
 
-    def bests(self, user_id: int) -> list[tuple[int, int]]:
+    def bests(self, user_id: int, kind: str) -> list[tuple[int, int, int]]:
+        """Returns level, period and score of the boards of a kind where a user stands, by level."""
+        lowest, highest = NUMBERS_OF_KIND[kind]
         return self.connection.execute(
             """
-            SELECT level_id, score
+            SELECT level_id, period, score
               FROM scores
-             WHERE user_id = :user_id
+             WHERE user_id = :user_id AND period BETWEEN :lowest AND :highest
              ORDER BY level_id
             """,
-            {"user_id": user_id},
+            {"user_id": user_id, "lowest": lowest, "highest": highest},
         ).fetchall()
 
 
-def read_position(connection: sqlite3.Connection, level_id: int, user_id: int) -> Position | None:
+def read_position(connection: sqlite3.Connection, board: BoardId, user_id: int) -> Position | None:
     """Returns None for a user without a score."""
     rows = connection.execute(
         """
         SELECT score, reached_at, user_id
           FROM scores
-         WHERE level_id = :level_id AND user_id = :user_id
+         WHERE level_id = :level_id AND period = :period AND user_id = :user_id
         """,
-        {"level_id": level_id, "user_id": user_id},
+        {**board._asdict(), "user_id": user_id},
     ).fetchall()
     return Position(*rows[0]) if rows else None

@@ -84,7 +84,7 @@ def _index_faults(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _count_scores(connection: sqlite3.Connection) -> int:
-    ((scores,),) = connection.execute("SELECT coalesce(sum(players), 0) FROM levels").fetchall()
+    ((scores,),) = connection.execute("SELECT coalesce(sum(players), 0) FROM boards").fetchall()
     return int(scores)
 
 

@@ -59,7 +59,7 @@ class RuleLedger(ScoreLedger):
             """,
             {"user_id": user_id},
         )
-        return _make_ban(*rows[0]) if rows else None
+        return make_ban(*rows[0]) if rows else None
 
     def put_ban(self, ban: Ban) -> None:
         self._touched.rules.add(ban.user_id)
@@ -97,5 +97,6 @@ class RuleLedger(ScoreLedger):
         return self._connection.execute("DELETE FROM tokens WHERE name = :name", {"name": name}).rowcount == 1
 
 
-def _make_ban(user_id: int, reason: str, until: int | None, hide: int) -> Ban:
+def make_ban(user_id: int, reason: str, until: int | None, hide: int) -> Ban:
+    """Makes a ban of a row."""
     return Ban(user_id, reason, None if until is None else Timestamp(until), bool(hide))

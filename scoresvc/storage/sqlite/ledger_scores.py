@@ -34,7 +34,7 @@ class ScoreLedger:
         rows = self._fetch(
             """
             SELECT 1
-             WHERE EXISTS (SELECT 1 FROM scores WHERE level_id = :level_id)
+             WHERE EXISTS (SELECT 1 FROM scores WHERE level_id = :level_id AND period = 0)
                 OR EXISTS (SELECT 1 FROM submissions WHERE level_id = :level_id AND state = 0)
             """,
             {"level_id": level_id},

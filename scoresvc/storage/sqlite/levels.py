@@ -5,15 +5,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
-import msgspec
-
 from scoresvc.errors import NoSuchPeriod
-from scoresvc.levels import LevelSettings, format_score
-from scoresvc.periods import Period, PeriodWish, find_period, make_period, period_bounds_of_kind
-from scoresvc.scores import Entry, LevelEntry, LevelPage, PeriodEntry, PeriodPage, Position, Timestamp
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period, make_period
+from scoresvc.scores import LevelEntry, LevelPage, PeriodEntry, PeriodPage, Position
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.ledger import turn
-from scoresvc.storage.pages import fields_of
+from scoresvc.storage.pages import fields_of, make_entry
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.rules import Rules
 
@@ -55,5 +52,50 @@ class Levels:
                 entries.append(LevelEntry(level_id, settings.title, players or 0))
             if len(entries) > limit:
                 break
-        cursor = self._level_cursors.write(0, Position(0, 0, entries[limit - 1].level_id))
-        return LevelPage(tuple(entries[:limit]), cursor if len(entries) > limit else None)
+        cursor = None
+        if len(entries) > limit:
+            cursor = self._level_cursors.write(0, Position(0, 0, entries[limit - 1].level_id))
+        return LevelPage(tuple(entries[:limit]), cursor)
+
+    def periods(self, level_id: int, kind: str, limit: int, after: str | None) -> PeriodPage:
+        settings = self._rules.settings_of(level_id)
+        if kind not in settings.periods:
+            raise NoSuchPeriod(kind)
+        lowest, highest = NUMBERS_OF_KIND[kind]
+        if after is not None:
+            highest = self._period_cursors.read(level_id, after, lowest).score - 1
+        values = {"level_id": level_id, "lowest": lowest, "highest": highest, "count": limit + 1}
+        rows = self._readers.read(PERIODS, values)
+        entries = tuple([self._make_period(settings, *row) for row in rows[:limit]])
+        cursor = None
+        if len(rows) > limit:
+            cursor = self._period_cursors.write(level_id, Position(rows[limit - 1][0], 0, 0), lowest)
+        return PeriodPage(level_id, entries, cursor)
+
+    def _make_period(
+        self, settings: LevelSettings, number: int, players: int, score: int, reached_at: int, user_id: int
+    ) -> PeriodEntry:
+        first = make_entry(1, Position(score, reached_at, user_id), settings)
+        return PeriodEntry(players, first, **fields_of(make_period(number, settings.zone, self._now())))
+
+    def _now(self) -> int:
+        return int(self._clock() * 1_000_000)
+
+
+PERIODS = """
+    SELECT boards.period, players, score, reached_at, user_id
+      FROM boards
+      JOIN scores
+        ON scores.level_id = boards.level_id
+       AND scores.period = boards.period
+       AND user_id = (SELECT user_id
+                        FROM scores AS best
+                       WHERE best.level_id = boards.level_id AND best.period = boards.period
+                       ORDER BY score DESC, reached_at, user_id
+                       LIMIT 1)
+     WHERE boards.level_id = :level_id
+       AND boards.period BETWEEN :lowest AND :highest
+       AND players > 0
+     ORDER BY boards.period DESC
+     LIMIT :count
+"""

@@ -17,9 +17,11 @@ from __future__ import annotations
 import math
 import time
 from bisect import insort_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from scoresvc.levels import LevelSettings
 from scoresvc.storage.cache import Cache
+from scoresvc.storage.ledger import turn
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.transactions import log
@@ -35,8 +37,9 @@ Post = tuple[int, int, int]  # level, user, score
 class Lists:
     """The lists in the database of `readers`."""
 
-    def __init__(self, readers: Readers, versions: LevelVersions) -> None:
+    def __init__(self, readers: Readers, versions: LevelVersions, settings_of: Callable[[int], LevelSettings]) -> None:
         self._readers = readers
+        self._settings_of = settings_of
         self._versions = versions
         self._cache: Cache[int, str] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
         self._data_version = -1  # of the writer's connection
@@ -50,19 +53,24 @@ class Lists:
         """Python's lock is given up for each row that is fetched, so SQLite makes them one."""
         ((text,),) = self._readers.read(
             """
-            SELECT coalesce(group_concat(user_id || '=' || score), '')
+            SELECT coalesce(group_concat(user_id || '=' || abs(:turn - score)), '')
               FROM (SELECT user_id, score
                       FROM scores
-                     WHERE level_id = :level_id
+                     WHERE level_id = :level_id AND period = 0
                      ORDER BY score DESC, reached_at
                      LIMIT 15)
             """,
-            {"level_id": level_id},
+            {"level_id": level_id, "turn": turn(0, self._settings_of(level_id).order)},
         )
         return str(text)
 
-    def update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
-        """To be called by the writer when posts may have changed their levels, after the commit. Never raises."""
+    def update(self, connection: sqlite3.Connection, posts: Iterable[Post], levels: Iterable[int] = ()) -> None:
+        """To be called by the writer when posts may have changed their levels, after the commit. Never raises.
+
+        The best of each user is kept on the levels of `posts`, and more is better; `levels` have changed otherwise.
+        """
+        for level_id in levels:
+            self._versions.advance(level_id)
         by_level: dict[int, list[Post]] = {}
         for post in posts:
             by_level.setdefault(post[0], []).append(post)

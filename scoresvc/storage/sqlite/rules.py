@@ -39,7 +39,7 @@ class Rules:
     def __init__(self, readers: Readers, versions: LevelVersions, defaults: LevelSettings) -> None:
         self._readers = readers
         self._versions = versions
-        self._defaults = defaults
+        self.defaults = defaults
         self._is_pinned = (defaults.order, defaults.keep) != (BUILT_IN.order, BUILT_IN.keep)
         self._plain = LevelRules(defaults, "")
         self._levels: Cache[int, LevelRules] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
@@ -50,6 +50,11 @@ class Rules:
 
     def settings_of(self, level_id: int) -> LevelSettings:
         return self.of_level(level_id).settings
+
+    def note_pinned(self, level_id: int) -> None:
+        """To be called by the writer after the commit of a post to a level."""
+        if self._is_pinned and self.of_level(level_id).pinned:
+            self._versions.advance_rule(level_id)
 
     def ban_of(self, user_id: int) -> Ban | None:
         return self._users.get(user_id, self._versions.rule_version_of(user_id), self._read_user, user_id).ban
@@ -65,7 +70,7 @@ class Rules:
         if own_text is None and not self._is_pinned:
             return self._plain
         own: OwnSettings | None = msgspec.json.decode(own_text) if own_text else None
-        settings = merge_settings(self._defaults, own, bool(has_scores))
+        settings = merge_settings(self.defaults, own, bool(has_scores))
         if own is not None or has_scores:
             return LevelRules(settings, "")
         return LevelRules(settings, msgspec.json.encode({"order": settings.order, "keep": settings.keep}).decode())

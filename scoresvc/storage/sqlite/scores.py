@@ -1,34 +1,55 @@
-"""Scores: the best of each user on each level."""
+"""Scores: what each user has posted to each level, and what stands of it."""
 
 from __future__ import annotations
 
-from scoresvc.scores import PostResult
-from scoresvc.storage.sqlite.appends import POST, Appends
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from scoresvc.errors import Banned
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import ALL_TIME, Period, periods_at
+from scoresvc.scores import PeriodResult, PostResult, Timestamp
+from scoresvc.storage.ledger import turn
+from scoresvc.storage.pages import BoardId
+from scoresvc.storage.rebuilding import KEEPING
+from scoresvc.storage.sqlite.appends import POST, Appends, is_held
 from scoresvc.storage.sqlite.boards import read_position
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Lists, Post
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from scoresvc.storage.sqlite.rules import BUILT_IN, Rules
 from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.write import Write
 
-Outcome = tuple[bool, int, int | None, int, int]  # the fields of PostResult
+BoardOutcome = tuple[str, bool, int, int | None, int, int, int | None]  # the fields of PeriodResult
+Outcome = Sequence[BoardOutcome]  # of all time first
 
 
 class Scores:
-    """Posts scores with `begin`. Methods raise Unavailable where the database takes no more."""
+    """Posts scores with `begin`. Methods raise Banned, and Unavailable where the database takes no more."""
 
-    def __init__(self, begin: Begin, changes: ScoreChanges) -> None:
+    def __init__(self, begin: Begin, changes: ScoreChanges, rules: Rules) -> None:
         self._begin = begin
         self._post = changes.post
         self._post_and_rank = changes.post_and_rank
+        self._rules = rules
 
     def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        """Stores `score` where it is the user's best on the level; it is on disk when the write is done."""
+        """See `ScoreStore`."""
+        self._refuse_banned(user_id)
         return self._begin(self._post, (level_id, user_id, score), _nothing)
 
     def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
-        """As `post`; the result says what the post changed."""
+        """See `ScoreStore`."""
+        self._refuse_banned(user_id)
         return self._begin(self._post_and_rank, (level_id, user_id, score), _make_result)
+
+    def _refuse_banned(self, user_id: int) -> None:
+        ban = self._rules.ban_of(user_id)
+        if ban and not ban.hide:
+            raise Banned
 
 
 def _nothing(may_have_changed: bool) -> None:
@@ -36,37 +57,89 @@ def _nothing(may_have_changed: bool) -> None:
 
 
 def _make_result(outcome: Outcome) -> PostResult:
-    return PostResult(*outcome)
+    (_, *of_all_time, _), *of_periods = outcome
+    periods = tuple([PeriodResult(*fields, Timestamp(ends_at)) for *fields, ends_at in of_periods])
+    return PostResult(*of_all_time, periods or msgspec.UNSET)
 
 
 class ScoreChanges:
-    """What the writer does for posts."""
+    """What the writer does for posts; `clock` returns Unix seconds."""
 
-    def __init__(self, lists: Lists, appends: Appends) -> None:
+    def __init__(self, lists: Lists, appends: Appends, rules: Rules, clock: Callable[[], float]) -> None:
         self._lists = lists
-        self._store = appends.store_posts
-        self.post = Change(POST, self._store, self._after_posts, appends.store)
+        self._rules = rules
+        self._clock = clock
+        self._appends = appends
+        self.post = Change(POST, appends.store_posts, self._after_posts, appends.store)
         self.post_and_rank = Change("post_and_rank", self._store_and_rank, self._after_posts_and_ranks)
 
     def _after_posts(self, connection: sqlite3.Connection, posts: list[Post], may_have_changed: list[bool]) -> None:
         if may_have_changed[0]:
-            self._lists.update(connection, posts)
+            self._update(connection, posts)
+
+    def _update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
+        """Lets the lists of levels where more is better, and the best stands, get the posts."""
+        added: list[Post] = []
+        others: set[int] = set()
+        for post in posts:
+            self._rules.note_pinned(post[0])
+            if self._is_plain(*post):
+                added.append(post)
+            else:
+                others.add(post[0])
+        self._lists.update(connection, [post for post in added if post[0] not in others], others)
+
+    def _is_plain(self, level_id: int, user_id: int, score: int) -> bool:
+        settings = self._rules.settings_of(level_id)
+        is_ranked_so = settings.order == BUILT_IN.order and settings.keep == BUILT_IN.keep
+        return is_ranked_so and not is_held(settings, score) and self._rules.ban_of(user_id) is None
 
     def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[Outcome]:
         return [self._store_one_and_rank(connection, post) for post in posts]
 
     def _store_one_and_rank(self, connection: sqlite3.Connection, post: Post) -> Outcome:
+        """Returns what the post changes, also of one that is held or whose user's ban is hidden: as if it counted."""
         level_id, user_id, score = post
-        before = read_position(connection, level_id, user_id)
-        previous = before.score if before else None
-        improved = previous is None or score > previous
-        if improved:
-            self._store(connection, [post])
-        best = score if previous is None else max(score, previous)
-        return improved, best, previous, rank_of(connection, level_id, best), players_of(connection, level_id)
+        settings = self._rules.settings_of(level_id)
+        now = int(self._clock() * 1_000_000)
+        periods = (ALL_TIME, *periods_at(settings, now))
+        boards = [BoardId(level_id, period.number) for period in periods]
+        before = [read_position(connection, board, user_id) for board in boards]
+        self._appends.store_post(connection, post, now)
+        return [
+            _outcome(connection, settings, period, Attempt(board, user_id, score, position.score if position else None))
+            for period, board, position in zip(periods, boards, before, strict=True)
+        ]
 
     def _after_posts_and_ranks(
         self, connection: sqlite3.Connection, posts: list[Post], outcomes: list[Outcome]
     ) -> None:
-        improved = [post for post, (improved, *_) in zip(posts, outcomes, strict=True) if improved]
-        self._lists.update(connection, improved)
+        self._update(connection, posts)
+
+
+class Attempt(NamedTuple):
+    """A post to a board where `previous` stood before, turned."""
+
+    board: BoardId
+    user_id: int
+    score: int
+    previous: int | None
+
+
+def _outcome(connection: sqlite3.Connection, settings: LevelSettings, period: Period, attempt: Attempt) -> BoardOutcome:
+    board, user_id, score, previous = attempt
+    posted = turn(score, settings.order), 0
+    best = posted[0] if previous is None else KEEPING[settings.keep]((previous, 0), posted, settings.order)[0]
+    stands = read_position(connection, board, user_id)
+    # Where the post does not count, the user's own score is not above it, and a first one is not among the players.
+    rank = rank_of(connection, board, best) - (1 if stands and stands.score > best else 0)
+    players = players_of(connection, board) + (1 if stands is None else 0)
+    return (
+        period.name,
+        previous is None or best > previous,
+        turn(best, settings.order),
+        None if previous is None else turn(previous, settings.order),
+        rank,
+        players,
+        period.ends_at,
+    )

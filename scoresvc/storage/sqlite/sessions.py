@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scoresvc.scores import Session, Timestamp
+from scoresvc.errors import Banned
+from scoresvc.scores import ActiveSession, Session, Timestamp
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.sqlite.appends import LOG_IN, Appends, NewSession
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.write import Write
 
@@ -31,6 +33,7 @@ class Sessions:
         readers: Readers,
         begin: Begin,
         changes: SessionChanges,
+        rules: Rules,
         lifetime: int,
         clock: Callable[[], float],
     ) -> None:
@@ -38,6 +41,7 @@ class Sessions:
         self._begin = begin
         self._log_in = changes.log_in
         self._purge = changes.purge
+        self._rules = rules
         self._lifetime = lifetime
         self._clock = clock
         # With one session per user another process may end any of them at any time.
@@ -45,19 +49,23 @@ class Sessions:
         self._cache: Cache[str, tuple[int, float] | None] = Cache(sessions_cached, CACHE_AGE_MAX)
 
     def log_in(self, user_id: int) -> Write[Session]:
-        """Begins a session, which is stored when the write is done."""
+        """Begins a session, which is stored when the write is done. Raises Banned."""
+        ban = self._rules.ban_of(user_id)
+        if ban and not ban.hide:
+            raise Banned
         key = make_key()
         expires_at = self._clock() + self._lifetime
         session = Session(user_id, key, Timestamp(expires_at * 1_000_000))
         return self._begin(self._log_in, (hash_key(key), user_id, expires_at), lambda stored: session)
 
-    def user_of(self, key: str) -> int | None:
+    def find(self, key: str) -> ActiveSession | None:
         """Returns whose session `key` is, None where it is unknown or has expired."""
         session = self._cache.get(key, 0, self._read, key)
         if session is None:
             return None
         user_id, expires_at = session
-        return user_id if expires_at > self._clock() else None
+        left = expires_at - self._clock()
+        return ActiveSession(user_id, self._lifetime - left) if left > 0 else None
 
     def delete_expired(self, count: int) -> int:
         """Deletes `count` sessions at most; returns how many."""

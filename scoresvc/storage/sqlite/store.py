@@ -20,11 +20,13 @@ from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
 from scoresvc.storage.sqlite.control import ControlThread
 from scoresvc.storage.sqlite.control_socket import ControlSocket
+from scoresvc.storage.sqlite.levels import Levels
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from scoresvc.storage.sqlite.lists import Lists
 from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.messages import MessageStream
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
+from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
 from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions, Slice
 from scoresvc.storage.sqlite.sizes import SizeReader
@@ -43,6 +45,7 @@ class Parts(NamedTuple):
     readers: Readers
     versions: LevelVersions
     lists: Lists
+    rules: Rules
     counters: Counters
     score_changes: ScoreChanges
     session_changes: SessionChanges
@@ -69,7 +72,9 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     parts = _open_parts(config, clock, counted)
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
-    sessions = Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, clock)
+    sessions = Sessions(
+        parts.readers, writer.begin, parts.session_changes, parts.rules, config.sessions.lifetime, clock
+    )
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
     purger = Purger(
         sessions.delete_expired, *[partial(_purge, writer.begin, each, clock) for each in parts.maintenance.changes]
@@ -96,7 +101,9 @@ def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, co
     """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter, `open_store`."""
     parts = _open_parts(config, time.time, counted)
     writer = RemoteWriter(stream, loop, parts.note_waiting)
-    sessions = Sessions(parts.readers, writer.begin, parts.session_changes, config.sessions.lifetime, time.time)
+    sessions = Sessions(
+        parts.readers, writer.begin, parts.session_changes, parts.rules, config.sessions.lifetime, time.time
+    )
 
     def close() -> None:
         parts.close()
@@ -147,12 +154,13 @@ def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[st
     except OSError as error:
         raise StartError(f"cannot use the database {path}: {error}") from None
     readers = Readers(path)
-    lists = Lists(readers, versions)
-    appends = Appends(clock)
-    changes = ScoreChanges(lists, appends), SessionChanges(appends, config.sessions.one_per_user)
+    rules = Rules(readers, versions, config.levels.defaults)
+    lists = Lists(readers, versions, rules.settings_of)
+    appends = Appends(clock, rules, config.history.keep)
+    changes = ScoreChanges(lists, appends, rules, clock), SessionChanges(appends, config.sessions.one_per_user)
     announcer = Announcer(versions)
     acting = Acting(announcer, config.levels, clock)
-    return Parts(readers, versions, lists, counters, *changes, acting, Maintenance(announcer, config))
+    return Parts(readers, versions, lists, rules, counters, *changes, acting, Maintenance(announcer, config))
 
 
 def _make_store(
@@ -165,8 +173,9 @@ def _make_store(
 ) -> Store:
     return Store(
         sessions,
-        Scores(writer.begin, parts.score_changes),
-        Boards(parts.readers, parts.versions, parts.lists),
+        Scores(writer.begin, parts.score_changes, parts.rules),
+        Boards(parts.readers, parts.versions, parts.lists, parts.rules, clock),
+        Levels(parts.readers, parts.rules, clock),
         Admin(parts.readers, parts.versions, writer.begin, parts.acting, config.levels, clock),
         ENGINE,
         migrate.newest_version(),

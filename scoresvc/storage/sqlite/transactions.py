@@ -43,13 +43,15 @@ class Change(Generic[R, T]):
     bytes, text, None, and tuples of them, so that they can be sent to another process, which knows the change by its
     `name`. `after_commit` is called by the writer with all rows and their outputs, before the writes are acknowledged;
     it must not raise. `together`, where it is given, makes all changes that have the same one in a single SQL
-    statement, which is atomic by itself: it needs no BEGIN and no COMMIT.
+    statement, which is atomic by itself: it needs no BEGIN and no COMMIT. What `comes_last` is made after all others
+    of a batch: it changes what these have read before the transaction, such as the settings of levels.
     """
 
     name: str
     apply: Callable[[sqlite3.Connection, list[R]], Iterable[T]]
     after_commit: Callable[[sqlite3.Connection, list[R], list[T]], object] = _nothing
     together: Together | None = None
+    comes_last: bool = False
 
 
 class Begin(Protocol):
@@ -195,9 +197,13 @@ class Transactions:
 def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:
     """The writes of one batch came at the same time: their changes may be made in any order."""
     writes: dict[Change[Any, Any], Batch] = {}
-    for write in batch:
+    for write in sorted(batch, key=_comes_last):
         writes.setdefault(write.change, []).append(write)
     return writes
+
+
+def _comes_last(write: Write[Any]) -> bool:
+    return bool(write.change.comes_last)
 
 
 def _set_outputs(writes: Batch, outputs: Iterable[Any]) -> None:
