@@ -95,7 +95,7 @@ def _announce(settings: Config, http: Sequence[socket.socket], tcp: Sequence[soc
 
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     """Brings the database up to date."""
-    applied = storage.migrate_database(settings)
+    applied = (storage.distribute_database if options.distribute else storage.migrate_database)(settings)
     print(f"{storage.describe(settings)}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
     return 0
 
@@ -179,8 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     health = _add_command(commands, "health", run_health)
     health.add_argument("--url", help="the address to ask, instead of /health at [server] host and port")
 
-    example = _add_command(commands, "example", run_example)
-    example.add_argument("name", metavar="NAME", choices=EXAMPLES, help=f"one of: {', '.join(EXAMPLES)}")
+    _add_command(commands, "example", run_example).add_argument(
+        "name", metavar="NAME", choices=EXAMPLES, help=f"one of: {', '.join(EXAMPLES)}"
+    )
 
     jsontcp = _add_command(commands, "jsontcp", run_jsontcp)
     _add_flags(jsontcp, "tcp", "port", "-p", "--port", "--tcp-port")
@@ -192,7 +193,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_database_commands(commands: Any) -> None:
-    _add_flags(_add_command(commands, "migrate", run_migrate), "database", "path")
+    migrating = _add_command(commands, "migrate", run_migrate)
+    _add_flags(migrating, "database", "path")
+    migrating.add_argument("--distribute", action="store_true", help="spread the tables over the nodes of Citus")
 
     copying = _add_command(commands, "copy", run_copy)
     copying.add_argument("file", metavar="FILE", type=Path, help="the database to copy, while nothing is posted to it")

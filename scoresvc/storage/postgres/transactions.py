@@ -19,13 +19,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import Connection, log
 from scoresvc.storage.postgres.library import is_retried, psycopg
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.workers import Batch
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -71,12 +74,18 @@ Changes = dict[PipelinedChange[Any, Any], Batch]
 
 
 class PipelinedTransactions:
-    """The transactions of the threads that write. `on_commit` is called with the number of writes in each."""
+    """The transactions of the threads that write. `on_commit` is called with the number of writes in each.
 
-    def __init__(self, pool: ConnectionPool, durability: str, on_commit: Callable[[int], object]) -> None:
+    `settings` is SETTINGS, or another query that makes these for the transaction.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool, durability: str, on_commit: Callable[[int], object], settings: LiteralString
+    ) -> None:
         self._pool = pool
         self._durability = durability
         self._on_commit = on_commit
+        self._settings: LiteralString = settings
 
     def commit(self, batch: Batch) -> None:
         """Makes the changes of a batch, commits, and finishes each write. Raises Unavailable."""
@@ -112,7 +121,7 @@ class PipelinedTransactions:
         warnings: list[str] = []
         with _noting_warnings(connection, warnings), connection.pipeline():
             connection.execute("BEGIN")
-            connection.execute(SETTINGS, {"durability": self._durability})
+            connection.execute(self._settings, {"durability": self._durability})
             sent = [change.send(connection, [write.row for write in writes]) for change, writes in changes.items()]
             end = connection.execute("COMMIT")
         if end.statusmessage != "COMMIT" or warnings:
