@@ -3,6 +3,10 @@
 --
 -- All rows of a level are in one shard: each statement of a post, a list or a rank is for one level, so it runs on one
 -- node. Sessions are found by the hash of their key. The rest is small, and each node has all of it.
+
+-- What was done over several connections with a worker could not be followed by the functions in one transaction.
+SET LOCAL citus.multi_shard_modify_mode = 'sequential';
+
 SELECT create_distributed_table('levels', 'level_id', colocate_with := 'none')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'levels'::regclass);
 
