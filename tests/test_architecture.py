@@ -74,6 +74,7 @@ ORDER_WITHIN = {
         "postgres.reading",
         "postgres.workers",
         "postgres.transactions",
+        "postgres.locks",
         "postgres.migrate",
         "postgres.ranks",
         "postgres.copying",

@@ -34,11 +34,11 @@ SELECT create_distributed_function('rank_of(integer, integer)');
 
 -- Makes the settings of a transaction that writes, as storage/postgres/transactions.py has them, on the node of each
 -- shard that it touches, too.
-CREATE OR REPLACE FUNCTION set_on_shards(durability text) RETURNS void
+CREATE OR REPLACE FUNCTION set_on_shards(durability text, lock_timeout text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('citus.propagate_set_commands', 'local', true);
-    SET LOCAL lock_timeout = '4s';
+    EXECUTE format('SET LOCAL lock_timeout = %L', lock_timeout);
     SET LOCAL statement_timeout = '5s';
     SET LOCAL idle_in_transaction_session_timeout = '5s';
     SET LOCAL enable_seqscan = off;

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.scores import Post, PostBatch, StoreResult, arrays_of, values_of
+from scoresvc.storage.postgres.scores import PostBatch, StoreResult, arrays_of, level_of, values_of
 from scoresvc.storage.postgres.workers import Batch, Workers, run_or_refuse
 from scoresvc.storage.write import Write
 
@@ -28,7 +28,7 @@ U = TypeVar("U")
 
 THREADS = 8  # each with a connection
 
-SETTINGS = "SELECT set_on_shards(%(durability)s)"
+SETTINGS = "SELECT set_on_shards(%(durability)s, %(lock_timeout)s)"
 
 LOCK = """
 INSERT INTO levels AS level (level_id, players)
@@ -185,7 +185,7 @@ class LevelWriters:
 
     def begin(self, change: Any, row: Any, convert: Callable[[Any], U]) -> Write[U]:
         """Queues a write. Raises Unavailable where no more may wait."""
-        return self._workers[(_level_of(row) or 0) % len(self._workers)].begin(change, row, convert)
+        return self._workers[(level_of(row) or 0) % len(self._workers)].begin(change, row, convert)
 
     def oldest(self) -> float:
         return max(workers.oldest() for workers in self._workers)
@@ -199,14 +199,9 @@ class LevelWriters:
         self._note_waiting(sum(self._waiting))
 
 
-def _level_of(row: Any) -> int | None:
-    """Returns the level of a post, None for a write of another kind."""
-    return row.level_id if isinstance(row, Post) else None
-
-
 def _commit_by_level(commit: Callable[[Batch], object], batch: Batch) -> None:
     parts: dict[int | None, Batch] = {}
     for write in batch:
-        parts.setdefault(_level_of(write.row), []).append(write)
+        parts.setdefault(level_of(write.row), []).append(write)
     for part in parts.values():
         run_or_refuse(commit, part)

@@ -37,6 +37,11 @@ class Post(NamedTuple):
     is_ranked: bool  # whether its outcome is asked for
 
 
+def level_of(row: object) -> int | None:
+    """Returns the level of a post, None for a row of another change."""
+    return row.level_id if isinstance(row, Post) else None
+
+
 class PostBatch(NamedTuple):
     """The posts of a transaction."""
 

@@ -14,9 +14,10 @@ from scoresvc.storage.postgres import check, copying, migrate
 from scoresvc.storage.postgres.connections import connect_alone, log, without_password
 from scoresvc.storage.postgres.forms import Forms, find_forms
 from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
+from scoresvc.storage.postgres.locks import LockedLevels
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
-from scoresvc.storage.postgres.scores import PipelinedScores
+from scoresvc.storage.postgres.scores import PipelinedScores, level_of
 from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.purging import SessionPurger
@@ -35,7 +36,8 @@ class Node:
         self.reader = WaitingReader(self.pool)
         forms = self._find_forms()
         transactions = PipelinedTransactions(self.pool, database.durability, self._count_commit, forms.settings)
-        self.writers = forms.make_writers(transactions.commit, self._note_waiting)
+        locked = LockedLevels(transactions.commit, level_of)
+        self.writers = forms.make_writers(locked.commit, self._note_waiting)
         self._boards = forms.boards
         self.lists = ThreadLists(self.reader, forms.lists)
         self.loop_lists = LoopLists(self.pool, self.lists)

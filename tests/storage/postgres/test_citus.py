@@ -181,7 +181,7 @@ def test_the_settings_of_a_transaction_hold_on_the_workers(settings: Config, dur
         store.scores.post(2, 7, 5).result()
 
     with psycopg.connect(settings.database.url, autocommit=True) as connection, connection.transaction():
-        connection.execute(distributed.SETTINGS, {"durability": durability})
+        connection.execute(distributed.SETTINGS, {"durability": durability, "lock_timeout": "4s"})
         rows = connection.execute(f"{shown} WHERE level_id = 2".encode()).fetchall()
 
     assert rows == [("4s", setting)]
