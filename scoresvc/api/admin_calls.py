@@ -23,7 +23,7 @@ from scoresvc.api.admin_parameters import (
 )
 from scoresvc.api.call import Call
 from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, SCORE, USER
-from scoresvc.errors import HasScores, NoScore, NoSuchAction, NoSuchSubmission, NotUndoable, Superseded
+from scoresvc.errors import HasScores, NoScore, NoSuchAction, NoSuchSubmission, NotUndoable, OutOfBounds, Superseded
 from scoresvc.scores import PostResult, Session
 
 ADMIN_CALLS = (
@@ -151,6 +151,7 @@ ADMIN_CALLS = (
         gives=PostResult,
         text=formats.NOTHING,
         text_handler=admin.post,
+        refuses=(OutOfBounds,),
         summary="Posts a score for a user, whatever `posts` and `pace` of the level say.",
     ),
     Call(

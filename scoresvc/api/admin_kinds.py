@@ -10,7 +10,7 @@ from scoresvc.actions import STATES
 from scoresvc.api.kinds import Refusals, Schema
 from scoresvc.errors import BadPeriod, BadRowNumber, BadValue
 from scoresvc.limits import INT64_MAX
-from scoresvc.periods import WISH_ALL, PeriodWish
+from scoresvc.periods import PeriodWish, read_wish
 
 REASON_CHARACTERS_MAX = 256
 
@@ -89,14 +89,14 @@ class YesOrNo:
         return _WORDS[text]
 
 
-class PeriodWishKind:
+class PeriodName:
+    """A period as clients name it; which board it is, depends on the level and on the time."""
+
     refuses: ClassVar[Refusals] = (BadPeriod,)
     schema: ClassVar[Schema] = {"type": "string"}
 
     def read(self, name: str, text: str) -> PeriodWish:
-        if text != "all":
-            raise BadPeriod
-        return WISH_ALL
+        return read_wish(text)
 
 
 _WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
@@ -106,4 +106,4 @@ STATE = State()
 MOMENT = Moment()
 REASON = Reason()
 YES_NO = YesOrNo()
-PERIOD_WISH = PeriodWishKind()
+PERIOD_NAME = PeriodName()
