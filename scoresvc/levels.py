@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
 import msgspec
@@ -49,12 +49,14 @@ class LevelSettings(PublicSettings, frozen=True):
         return self.format != "number" or self.unit is not None
 
 
-class NumberOrNone:
+class NumberOrNone(NamedTuple):
+    low: int = 0
+
     def read(self, text: str) -> int | None:
-        return Whole(0, UINT31_MAX).read(text) if text else None
+        return Whole(self.low, UINT31_MAX).read(text) if text else None
 
     def describe(self) -> str:
-        return f"0 to {UINT31_MAX}, or nothing"
+        return f"{self.low} to {UINT31_MAX}, or nothing"
 
 
 class Periods:
@@ -121,7 +123,7 @@ KINDS: dict[str, OptionKind] = {
     "periods": Periods(),
     "zone": Zone(),
     "posts": OneOf(("anyone", "server")),
-    "pace": NumberOrNone(),
+    "pace": NumberOrNone(1),
     "hold": NumberOrNone(),
     "listed": YesNo(),
 }

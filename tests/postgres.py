@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -50,8 +51,12 @@ def run(program: str, *arguments: str) -> None:
 
 
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
+    """Returns a port that is free now, and that no system gives to a client meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _is_running(pid: int) -> bool:
@@ -125,7 +130,8 @@ class Cluster:
                 if not reason:
                     return
             time.sleep(0.02)
-        raise AssertionError(f"PostgreSQL did not {'refuse' if reason else 'start'}")
+        said = (self.folder.parent / f"{self.folder.name}.log").read_text()[-2000:]
+        raise AssertionError(f"PostgreSQL did not {'refuse' if reason else 'start'}: {said}")
 
     def wait_for(self, query: str, database: str = "postgres") -> None:
         """Waits until a query returns a row."""

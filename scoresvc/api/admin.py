@@ -21,9 +21,7 @@ from scoresvc.actions import (
     UndoAction,
     UserRecord,
 )
-from scoresvc.errors import OutOfBounds
-from scoresvc.levels import LevelSettings
-from scoresvc.limits import UINT31_MAX
+from scoresvc.api.scores import check_bounds
 from scoresvc.periods import PeriodWish
 from scoresvc.scores import PostResult, Session
 from scoresvc.storage import Store
@@ -84,19 +82,13 @@ def clear_level(store: Store, actor: str, level_id: int) -> Recorded:
 
 
 def post(store: Store, level_id: int, score: int, user: int) -> Write[None]:
-    _check_bounds(store.levels.settings_of(level_id), score)
+    check_bounds(score, store.levels.settings_of(level_id))
     return store.scores.post(level_id, user, score)
 
 
 def post_and_rank(store: Store, level_id: int, score: int, user: int) -> Write[PostResult]:
-    _check_bounds(store.levels.settings_of(level_id), score)
+    check_bounds(score, store.levels.settings_of(level_id))
     return store.scores.post_and_rank(level_id, user, score)
-
-
-def _check_bounds(settings: LevelSettings, score: int) -> None:
-    lowest, highest = settings.min or 0, UINT31_MAX if settings.max is None else settings.max
-    if not lowest <= score <= highest:
-        raise OutOfBounds(lowest, highest)
 
 
 def log_in(store: Store, user: int) -> Write[Session]:

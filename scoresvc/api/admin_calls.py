@@ -9,7 +9,6 @@ from scoresvc.api.admin_parameters import (
     BAN_HIDE,
     BAN_REASON,
     BAN_UNTIL,
-    PERIOD,
     REBUILD,
     SERVED_USER,
     SETTINGS,
@@ -22,7 +21,7 @@ from scoresvc.api.admin_parameters import (
     WITH_SETTINGS,
 )
 from scoresvc.api.call import Call
-from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, SCORE, USER
+from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, PERIOD, SCORE, USER
 from scoresvc.errors import HasScores, NoScore, NoSuchAction, NoSuchSubmission, NotUndoable, OutOfBounds, Superseded
 from scoresvc.scores import PostResult, Session
 

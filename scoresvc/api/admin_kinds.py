@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from scoresvc.actions import STATES
 from scoresvc.api.kinds import Refusals, Schema
-from scoresvc.errors import BadPeriod, BadRowNumber, BadValue
+from scoresvc.errors import BadRowNumber, BadValue
 from scoresvc.limits import INT64_MAX
-from scoresvc.periods import PeriodWish, read_wish
 
 REASON_CHARACTERS_MAX = 256
 
@@ -89,16 +88,6 @@ class YesOrNo:
         return _WORDS[text]
 
 
-class PeriodName:
-    """A period as clients name it; which board it is, depends on the level and on the time."""
-
-    refuses: ClassVar[Refusals] = (BadPeriod,)
-    schema: ClassVar[Schema] = {"type": "string"}
-
-    def read(self, name: str, text: str) -> PeriodWish:
-        return read_wish(text)
-
-
 _WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
 
 ROW_NUMBER = RowNumber()
@@ -106,4 +95,3 @@ STATE = State()
 MOMENT = Moment()
 REASON = Reason()
 YES_NO = YesOrNo()
-PERIOD_NAME = PeriodName()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scoresvc.api.admin_kinds import MOMENT, PERIOD_NAME, REASON, ROW_NUMBER, STATE, YES_NO
+from scoresvc.api.admin_kinds import MOMENT, REASON, ROW_NUMBER, STATE, YES_NO
 from scoresvc.api.kinds import UINT31, Kind, Refusals
 from scoresvc.api.parameters import (
     BODY_REFUSALS,
@@ -17,7 +17,6 @@ from scoresvc.api.parameters import (
 )
 from scoresvc.errors import BadSetting, NotAllowed, RepeatedParameter, TokenNeeded
 from scoresvc.levels import KINDS, read_settings
-from scoresvc.periods import WISH_ALL
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,3 @@ BAN_HIDE = FieldParameter("hide", YES_NO, "`yes`: the player notices nothing, an
 SETTINGS = SettingsParameter("…", "the settings, such as `order=asc`, in the query, a form or JSON")
 REBUILD = FieldParameter("rebuild", YES_NO, "`yes`: a level with scores is ranked anew from its submissions", False)
 SERVED_USER = FieldParameter("user", UINT31, "the user, in the query, a form or JSON", is_needed=True)
-PERIOD = QueryParameter(
-    "period", PERIOD_NAME, "of the board, such as `day` or `2026-W48`; all time if left out", WISH_ALL
-)

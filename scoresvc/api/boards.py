@@ -4,43 +4,52 @@ from __future__ import annotations
 
 from scoresvc.errors import NoScore
 from scoresvc.limits import COUNT_DEFAULT
+from scoresvc.periods import ALL_TIME, WISH_ALL, Period, PeriodWish
 from scoresvc.scores import Board, Standing, UserScores
 from scoresvc.storage import Store
 from scoresvc.storage.write import Write
 
 
-def high_scores(store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None) -> Board:
+def high_scores(
+    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish
+) -> Board:
+    found = _find_period(store, level_id, period)
     if users is not None:
-        return store.boards.of_users(level_id, users)
-    return store.boards.page(level_id, limit, after)
+        return store.boards.of_users(level_id, found, users)
+    return store.boards.page(level_id, found, limit, after)
 
 
 def high_scores_as_text(
-    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None
+    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish
 ) -> Board | str | Write[str]:
     """As `high_scores`; the list that games read most comes as text, without ranks."""
-    if (limit, after, users) == (COUNT_DEFAULT, None, None):
+    if (limit, after, users, period) == (COUNT_DEFAULT, None, None, WISH_ALL):
         return store.boards.high_scores(level_id)
-    return high_scores(store, level_id, limit, after, users)
+    return high_scores(store, level_id, limit, after, users, period)
 
 
-def around(store: Store, level_id: int, user_id: int, count: int) -> Board:
-    board = store.boards.around(level_id, user_id, count)
+def around(store: Store, level_id: int, user_id: int, count: int, period: PeriodWish) -> Board:
+    board = store.boards.around(level_id, _find_period(store, level_id, period), user_id, count)
     if board is None:
         raise NoScore
     return board
 
 
-def rank(store: Store, level_id: int, user_id: int) -> Standing:
-    standing = store.boards.standing(level_id, user_id)
+def rank(store: Store, level_id: int, user_id: int, period: PeriodWish) -> Standing:
+    standing = store.boards.standing(level_id, _find_period(store, level_id, period), user_id)
     if standing is None:
         raise NoScore
     return standing
 
 
-def user_scores(store: Store, user_id: int) -> UserScores:
-    return store.boards.user_scores(user_id)
+def user_scores(store: Store, user_id: int, period: PeriodWish) -> UserScores:
+    return store.boards.user_scores(user_id, period)
 
 
-def bests(store: Store, user_id: int) -> list[tuple[int, int]]:
-    return store.boards.bests(user_id)
+def bests(store: Store, user_id: int, period: PeriodWish) -> list[tuple[int, int]]:
+    return store.boards.bests(user_id, period)
+
+
+def _find_period(store: Store, level_id: int, wish: PeriodWish) -> Period:
+    """All time is the same on every level, whatever its settings."""
+    return ALL_TIME if wish == WISH_ALL else store.levels.find_period(level_id, wish)

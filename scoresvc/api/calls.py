@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from scoresvc.api import boards, formats, monitoring, root, scores, sessions
+from scoresvc.api import boards, formats, levels, monitoring, root, scores, sessions
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
 from scoresvc.api.parameters import (
     AFTER,
     FORMAT,
+    KIND_OF_PERIODS,
     LEVEL,
     LIMIT,
     NEIGHBOUR_COUNT,
+    PERIOD,
     SCORE,
     SCORE_IN_PATH,
     SESSION_KEY,
     USER,
     USERS,
 )
-from scoresvc.errors import MetricsNotPublic, NoScore, NotReady
-from scoresvc.scores import Board, PostResult, ServiceStatus, Session, Standing, UserScores
+from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, OutOfBounds, ServerOnly, TooFast
+from scoresvc.levels import PublicSettings
+from scoresvc.scores import (
+    Board,
+    LevelPage,
+    PeriodPage,
+    PostResult,
+    ServiceStatus,
+    Session,
+    Standing,
+    UserScores,
+)
+
+POST_REFUSALS = (ServerOnly, OutOfBounds, TooFast)
 
 CALLS = (
     Call(
@@ -82,7 +96,7 @@ CALLS = (
         "GET",
         "/<userid>/scores",
         boards.user_scores,
-        takes=(USER,),
+        takes=(USER, PERIOD),
         gives=UserScores,
         text=formats.LEVEL_SCORES,
         text_handler=boards.bests,
@@ -98,7 +112,8 @@ CALLS = (
         text=formats.NOTHING,
         text_handler=scores.post,
         is_safe=False,
-        summary="Posts the score in the body; only the user's best on the level counts.",
+        refuses=POST_REFUSALS,
+        summary="Posts the score in the body; the best of a user counts, or as `keep` of the level says.",
     ),
     Call(
         "GET",
@@ -110,37 +125,66 @@ CALLS = (
         text_handler=scores.post,
         is_safe=False,
         option="http.get_posts",
+        refuses=POST_REFUSALS,
         summary="The same for engines that know only GET, where `[http] get_posts` is on.",
     ),
     Call(
         "GET",
         "/<levelid>/highscorelist",
         boards.high_scores,
-        takes=(LEVEL, LIMIT, AFTER, USERS, FORMAT),
+        takes=(LEVEL, LIMIT, AFTER, USERS, PERIOD, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         text_handler=boards.high_scores_as_text,
-        summary="The best fifteen, highest first; or the next page; or some users only.",
+        summary="The best fifteen, the best first; or the next page; or some users only.",
     ),
     Call(
         "GET",
         "/<levelid>/rank/<userid>",
         boards.rank,
-        takes=(LEVEL, USER),
+        takes=(LEVEL, USER, PERIOD),
         gives=Standing,
         text=formats.RANK,
         refuses=(NoScore,),
-        summary="Where a user stands: one plus the players with a higher score.",
+        summary="Where a user stands: one plus the players with a better score.",
     ),
     Call(
         "GET",
         "/<levelid>/around/<userid>",
         boards.around,
-        takes=(LEVEL, USER, NEIGHBOUR_COUNT, FORMAT),
+        takes=(LEVEL, USER, NEIGHBOUR_COUNT, PERIOD, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         refuses=(NoScore,),
         summary="A user with the neighbours above and below.",
+    ),
+    Call(
+        "GET",
+        "/<levelid>/periods",
+        levels.periods,
+        takes=(LEVEL, KIND_OF_PERIODS, LIMIT, AFTER),
+        gives=PeriodPage,
+        text=formats.PERIODS,
+        summary="The days, weeks or months in which somebody has a score, newest first.",
+    ),
+    Call(
+        "GET",
+        "/<levelid>/settings",
+        levels.settings,
+        takes=(LEVEL,),
+        gives=PublicSettings,
+        text=formats.SETTINGS,
+        summary="What is set for a level.",
+    ),
+    Call(
+        "GET",
+        "/levels",
+        levels.levels,
+        takes=(LIMIT, AFTER),
+        gives=LevelPage,
+        text=formats.LEVELS,
+        is_slow=True,
+        summary="The levels with scores or settings, by number.",
     ),
     *ADMIN_CALLS,
 )

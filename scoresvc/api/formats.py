@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scoresvc.errors import Refusal
+from scoresvc.levels import write_settings
 from scoresvc.limits import COUNT_DEFAULT
-from scoresvc.scores import Board, ServiceStatus, Session, Standing, Timestamp
+from scoresvc.scores import Board, LevelPage, PeriodPage, ServiceStatus, Session, Standing, Timestamp
 from scoresvc.times import format_time
 
 TEXT = "text/plain; charset=utf-8"
@@ -42,6 +43,14 @@ def _write_level_scores(bests: Sequence[tuple[int, int]]) -> str:
     return ",".join([f"{level_id}={score}" for level_id, score in bests])
 
 
+def _write_levels(page: LevelPage) -> str:
+    return ",".join([f"{each.level_id}={each.players}" for each in page.levels])
+
+
+def _write_periods(page: PeriodPage) -> str:
+    return ",".join([each.period for each in page.periods])
+
+
 def _write_key(session: Session) -> str:
     return session.key
 
@@ -63,6 +72,9 @@ READY = TextFormat(_write_status, "`ready`")
 RANK = TextFormat(_write_rank, "`<rank>`")
 USER_SCORES = TextFormat(_write_user_scores, "`<userid>=<score>,…`", CSV)
 LEVEL_SCORES = TextFormat(_write_level_scores, "`<levelid>=<score>,…`", CSV)
+LEVELS = TextFormat(_write_levels, "`<levelid>=<players>,…`", CSV)
+PERIODS = TextFormat(_write_periods, "`<period>,…`", CSV)
+SETTINGS = TextFormat(write_settings, "a line each: `<name>=<value>`")
 
 
 def write_json(value: object) -> bytes:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Protocol
 
-from scoresvc.errors import BadCount, BadCursor, BadNumber, BadScore, BadUsers, Refusal
+from scoresvc.errors import (
+    BadCount,
+    BadCursor,
+    BadNumber,
+    BadPeriod,
+    BadScore,
+    BadUsers,
+    BadValue,
+    NoSuchPeriod,
+    Refusal,
+)
+from scoresvc.levels import PERIOD_KINDS
 from scoresvc.limits import COUNT_MAX, UINT31_MAX
+from scoresvc.periods import PeriodWish, read_wish
 
 _NUMBER = re.compile("[0-9]{1,10}")
 _WRAPPED_NUMBER = re.compile(
@@ -98,8 +110,32 @@ class Cursor:
         return text
 
 
+class PeriodName:
+    """A period, by name or counted back from now; only the storage knows the level's zone and what it keeps."""
+
+    refuses: ClassVar[Refusals] = (BadPeriod, NoSuchPeriod)
+    schema: ClassVar[Schema] = {"type": "string"}
+
+    def read(self, name: str, text: str) -> PeriodWish:
+        return read_wish(text)
+
+
+class PeriodKind:
+    """`day`, `week` or `month`."""
+
+    refuses: ClassVar[Refusals] = (BadValue, NoSuchPeriod)
+    schema: ClassVar[Schema] = {"type": "string", "enum": list(PERIOD_KINDS)}
+
+    def read(self, name: str, text: str) -> str:
+        if text not in PERIOD_KINDS:
+            raise BadValue(name, f"must be one of: {', '.join(PERIOD_KINDS)}")
+        return text
+
+
 UINT31 = Uint31()
 SCORE = Score()
 COUNT = Count()
 USER_LIST = UserList()
 CURSOR = Cursor()
+PERIOD_NAME = PeriodName()
+PERIOD_KIND = PeriodKind()

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from scoresvc.api import kinds
 from scoresvc.api.bodies import BodyForm, Fields, read_fields
-from scoresvc.api.kinds import COUNT, CURSOR, UINT31, USER_LIST, Kind, Refusals
+from scoresvc.api.kinds import COUNT, CURSOR, PERIOD_KIND, PERIOD_NAME, UINT31, USER_LIST, Kind, Refusals
 from scoresvc.api.request import Request
 from scoresvc.errors import (
     BadContentLength,
@@ -33,6 +33,7 @@ from scoresvc.errors import (
     UnsupportedContentCoding,
 )
 from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX
+from scoresvc.periods import WISH_ALL
 
 QUERIES_CACHED = 4096  # of each call
 QUERY_CHARACTERS_CACHED_MAX = 100
@@ -270,4 +271,14 @@ USERS = QueryParameter(
 )
 NEIGHBOUR_COUNT = QueryParameter(
     "count", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT
+)
+PERIOD = QueryParameter(
+    "period",
+    PERIOD_NAME,
+    "`day`, `week-1`, `2026-11`, …; `all` if left out",
+    WISH_ALL,
+    scales=False,
+)
+KIND_OF_PERIODS = QueryParameter(
+    "kind", PERIOD_KIND, "`day`, `week` or `month`; `day` if left out", "day", scales=False
 )

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from scoresvc.errors import Unauthorized
+from scoresvc.errors import OutOfBounds, ServerOnly, TooFast, Unauthorized
+from scoresvc.levels import LevelSettings
+from scoresvc.limits import UINT31_MAX
 from scoresvc.scores import PostResult
 from scoresvc.storage import Store
 from scoresvc.storage.write import Write
 
 
 def post(store: Store, level_id: int, score: int, session_key: str) -> Write[None]:
-    return store.scores.post(level_id, _user_of(store, session_key), score)
+    return store.scores.post(level_id, _find_user(store, level_id, score, session_key), score)
 
 
 def post_and_rank(store: Store, level_id: int, score: int, session_key: str) -> Write[PostResult]:
-    return store.scores.post_and_rank(level_id, _user_of(store, session_key), score)
+    return store.scores.post_and_rank(level_id, _find_user(store, level_id, score, session_key), score)
 
 
-def _user_of(store: Store, session_key: str) -> int:
-    user_id = store.sessions.user_of(session_key)
-    if user_id is None:
+def _find_user(store: Store, level_id: int, score: int, session_key: str) -> int:
+    """Returns the user who may post this. Raises Unauthorized, ServerOnly, OutOfBounds, TooFast."""
+    session = store.sessions.find(session_key)
+    if session is None:
         raise Unauthorized
-    return user_id
+    settings = store.levels.settings_of(level_id)
+    if settings.posts == "server":
+        raise ServerOnly
+    check_bounds(score, settings)
+    if settings.pace is not None and score > settings.pace * session.age:
+        raise TooFast(-(-score // settings.pace))
+    return session.user_id
+
+
+def check_bounds(score: int, settings: LevelSettings) -> None:
+    """Raises OutOfBounds."""
+    lowest = 0 if settings.min is None else settings.min
+    highest = UINT31_MAX if settings.max is None else settings.max
+    if not lowest <= score <= highest:
+        raise OutOfBounds(lowest, highest)

@@ -14,7 +14,9 @@ from scoresvc.config import Config
 
 
 def add_database_commands(commands: Any) -> None:
-    add_flags(add_command(commands, "migrate", run_migrate), "database", "path")
+    migrating = add_command(commands, "migrate", run_migrate)
+    add_flags(migrating, "database", "path")
+    migrating.add_argument("--distribute", action="store_true", help="spread the tables over the nodes of Citus")
 
     copying = add_command(commands, "copy", run_copy)
     copying.add_argument("file", metavar="FILE", type=Path, help="the database to copy, while nothing is posted to it")
@@ -26,7 +28,7 @@ def add_database_commands(commands: Any) -> None:
 
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:
     """Brings the database up to date."""
-    applied = storage.migrate_database(settings)
+    applied = (storage.distribute_database if options.distribute else storage.migrate_database)(settings)
     print(f"{storage.describe(settings)}: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
     return 0
 

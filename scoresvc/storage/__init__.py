@@ -24,6 +24,7 @@ __all__ = [
     "WouldBlock",
     "copy_database",
     "describe",
+    "distribute_database",
     "engine_name",
     "find_faults",
     "has_one_writer",
@@ -47,6 +48,8 @@ class Engine(Protocol):
     def describe(self, config: Config) -> str: ...
 
     def migrate_database(self, config: Config) -> list[str]: ...
+
+    def distribute_database(self, config: Config) -> list[str]: ...
 
     def find_faults(self, config: Config) -> Iterator[str]: ...
 
@@ -101,6 +104,14 @@ def copy_database(config: Config, path: Path) -> dict[str, int]:
     if not config.database.url:
         raise StartError("scoresvc copy needs [database] url: it copies into a PostgreSQL database")
     return postgres_store.copy_database(config, path)
+
+
+def distribute_database(config: Config) -> list[str]:
+    """Brings the database up to date and spreads its tables over several servers; returns what was done, in words.
+
+    Raises StartError, also where the engine cannot do that.
+    """
+    return _engine_of(config).distribute_database(config)
 
 
 def find_faults(config: Config) -> Iterator[str]:

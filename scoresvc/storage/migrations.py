@@ -13,11 +13,20 @@ class Migration(NamedTuple):
 
 
 def read_folder(engine: str) -> list[Migration]:
-    """Returns all migrations by version: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parents[1]
-    folders = (package / "migrations" / engine, package.parent / "migrations" / engine)
-    folder = next(path for path in folders if path.is_dir())
+    """Returns all migrations by version."""
     return [
         Migration(int(path.name[:4]), path.stem, path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
+        for path in sorted(_folder(engine).glob("[0-9][0-9][0-9][0-9]_*.sql"))
     ]
+
+
+def read_script(engine: str, name: str) -> str:
+    """Returns SQL that is no migration."""
+    return (_folder(engine) / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _folder(engine: str) -> Path:
+    """Returns the folder of SQL: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    folders = (package / "migrations" / engine, package.parent / "migrations" / engine)
+    return next(path for path in folders if path.is_dir())

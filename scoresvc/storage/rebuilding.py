@@ -14,8 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from scoresvc.actions import STANDS
-from scoresvc.config import LevelOptions
-from scoresvc.levels import PERIOD_KINDS, LevelSettings
+from scoresvc.levels import PERIOD_KINDS, LevelOptions, LevelSettings
 from scoresvc.limits import UINT31_MAX
 from scoresvc.periods import ALL, day_of, first_day, kind_of, number_of, period_of_day
 from scoresvc.storage.ledger import Ledger, StoredScore, StoredSubmission, turn

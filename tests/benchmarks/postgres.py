@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, migrate_database, open_store, repair
+from scoresvc.storage.postgres import transactions
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.postgres.pool import ConnectionPool
-from scoresvc.storage.postgres.scores import PipelinedScores, Post, _arrays, _best_of
+from scoresvc.storage.postgres.scores import PipelinedScores, Post, _best_of, arrays_of, send_batch
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
 from scoresvc.storage.write import Write
@@ -111,16 +112,16 @@ class UnrankedScores:
         return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=False), lambda output: None)
 
     def _send(self, connection: psycopg.Connection[tuple[object, ...]], posts: list[Post]) -> SentChange[None]:
-        connection.execute(STORE_ALONE, _arrays(_best_of(posts)))
+        connection.execute(STORE_ALONE, arrays_of(_best_of(posts)))
         return SentChange(lambda: [None] * len(posts))
 
 
 @contextmanager
 def scores_of(url: str, threads: int) -> Iterator[tuple[PipelinedScores, UnrankedScores]]:
     with closing(ConnectionPool(url, threads + 2, prepares=True)) as pool:
-        transactions = PipelinedTransactions(pool, "full", lambda writes: None)
-        workers = Workers("posts", threads, transactions.commit, lambda waiting: None)
-        yield PipelinedScores(workers, None), UnrankedScores(workers)
+        pipelined = PipelinedTransactions(pool, "full", lambda writes: None, transactions.SETTINGS)
+        workers = Workers("posts", threads, pipelined.commit, lambda waiting: None)
+        yield PipelinedScores(workers, None, send_batch), UnrankedScores(workers)
         workers.stop()
 
 

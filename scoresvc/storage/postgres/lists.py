@@ -47,9 +47,10 @@ class ListReader(Protocol):
 
 
 class ThreadLists:
-    """Reads lists in a thread."""
+    """Reads lists in a thread, with a query as LISTS; a level without a row has an empty list."""
 
-    def __init__(self, reader: WaitingReader) -> None:
+    def __init__(self, reader: WaitingReader, query: bytes) -> None:
+        self.query = query
         self._reader = reader
         self._workers = Workers("lists", 1, self._read, _nothing)
 
@@ -64,7 +65,7 @@ class ThreadLists:
         self._workers.stop()
 
     def _read(self, batch: Batch) -> None:
-        texts: dict[int, str] = dict(self._reader.read_raw(LISTS, [_levels_of(batch)]))
+        texts: dict[int, str] = dict(self._reader.read_raw(self.query, [_levels_of(batch)]))
         _finish(batch, texts)
 
 
@@ -113,7 +114,7 @@ class LoopLists:
         if self._pool.prepares:
             server.send_query_prepared(PREPARED, values)
         else:
-            server.send_query_params(LISTS, values)
+            server.send_query_params(self._thread_lists.query, values)
         server.flush()
 
     def _receive(self) -> None:
@@ -164,7 +165,8 @@ class LoopLists:
             connection = self._pool.borrow()
             try:
                 if self._pool.prepares:
-                    _require(connection.pgconn.prepare(PREPARED, LISTS), psycopg.pq.ExecStatus.COMMAND_OK)
+                    prepared = connection.pgconn.prepare(PREPARED, self._thread_lists.query)
+                    _require(prepared, psycopg.pq.ExecStatus.COMMAND_OK)
                 loop.call_soon_threadsafe(self._adopt, connection)
             except (psycopg.Error, RuntimeError):  # the server failed, or the loop has ended
                 self._pool.give_back(connection, is_sound=False)
@@ -216,7 +218,7 @@ def _levels_of(batch: Batch) -> str:
 
 def _finish(batch: Batch, texts: dict[int, str]) -> None:
     for each in batch:
-        each.output = texts[each.row]
+        each.output = texts.get(each.row, "")
         each.finish()
 
 

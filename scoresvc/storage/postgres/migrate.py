@@ -1,9 +1,9 @@
-"""Applies `migrations/postgres/NNNN_name.sql`, each once, in order."""
+"""Applies `migrations/postgres/NNNN_name.sql`, each once, in order, and `distribute.sql` where that is asked for."""
 
 from __future__ import annotations
 
 from scoresvc.errors import StartError
-from scoresvc.storage.migrations import Migration, read_folder
+from scoresvc.storage.migrations import Migration, read_folder, read_script
 from scoresvc.storage.postgres.connections import Connection, describe_error
 from scoresvc.storage.postgres.library import psycopg
 
@@ -32,6 +32,33 @@ def migrate(connection: Connection) -> list[str]:
     except psycopg.Error as error:
         raise StartError(f"cannot bring the database up to date: {describe_error(error)}") from None
     return [migration.name for migration in missing]
+
+
+def distribute(connection: Connection) -> list[str]:
+    """Distributes the tables with Citus, in one transaction; returns the names of those that were not yet.
+
+    Nodes that run meanwhile have to be started again. Raises StartError where it cannot be done.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_NUMBER,))
+            before = _distributed_tables(connection)
+            connection.execute(read_script("postgres", "distribute").encode())
+            return sorted(_distributed_tables(connection) - before)
+    except psycopg.Error as error:
+        raise StartError(f"cannot distribute the database: {describe_error(error)}") from None
+
+
+def has_citus(connection: Connection) -> bool:
+    return connection.execute("SELECT FROM pg_extension WHERE extname = 'citus'").rowcount > 0
+
+
+def is_distributed(connection: Connection) -> bool:
+    return has_citus(connection) and "scores" in _distributed_tables(connection)
+
+
+def _distributed_tables(connection: Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT logicalrelid::text FROM pg_dist_partition").fetchall()}
 
 
 def read_migrations() -> list[Migration]:

@@ -9,8 +9,8 @@ everybody else is refused at once: those who waited for the attempt would only f
 the next attempt, so that a short restart is not noticed: what was posted meanwhile gathers.
 
 Reads go to the primary, too: a standby may lack what was acknowledged a moment ago. Only where no server takes writes,
-as during a failover, is a standby asked that has replayed all that it has received, which with a synchronous standby is
-all that was acknowledged; or a primary that is read-only, on a disk that is nearly full, say.
+as during a failover, is a standby asked: of several the one that has received most, when it has replayed that, which
+with a synchronous standby is all that was acknowledged; or a primary that is read-only, on a disk that is nearly full.
 
 A server that neither answers nor closes would hold its thread for ever. `Watch` shuts the socket of a connection that
 is in use for longer than LEND_MAX; then libpq sees an end of file. The idle ones are closed with it: they lead to the
@@ -32,6 +32,7 @@ from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import (
     Connection,
     describe_error,
+    find_latest_host,
     has_synchronous_standby,
     is_alive,
     is_reusable,
@@ -205,7 +206,7 @@ class ConnectionPool:
             return self._take()
         except Unavailable:
             with self._standby.attempt():
-                connection = self._connect("any", wait_for_replay)
+                connection = self._connect("any", wait_for_replay, find_latest_host(self._conninfo, self._connect))
                 self._standbys.add(connection)
                 return connection
 
@@ -225,9 +226,10 @@ class ConnectionPool:
         with self._primary.attempt():
             return self._connect("read-write", self._warning.look)
 
-    def _connect(self, session: str, look: Callable[[Connection], None]) -> Connection:
+    def _connect(self, session: str, look: Callable[[Connection], object], conninfo: str | None = None) -> Connection:
         """Has `look` called with the new connection; it may raise what makes the server unfit."""
-        connection = psycopg.connect(self._conninfo, autocommit=True, target_session_attrs=session)
+        conninfo = conninfo or self._conninfo
+        connection = psycopg.connect(conninfo, autocommit=True, target_session_attrs=session)
         connection.prepare_threshold = 0 if self.prepares else None
         connection.prepared_max = PREPARED_MAX
         connection.add_notice_handler(log_notice)

@@ -4,7 +4,8 @@ Theory of operation: the statements of all posts of a batch go in one transactio
 another. LOCK takes the rows of the levels, in the order of their numbers so that no two nodes wait for each other, and
 makes those that are new. From there on the levels are ours: what is read stays true until the commit. STORE stores what
 is better, which tells how many players are new and between which bands the others move, and counts them. RANK reads
-what became of the posts whose outcome is asked for.
+what became of the posts whose outcome is asked for. A database that is distributed needs other statements: see
+`distributed.py`.
 
 Of several posts of a user to a level only the best is stored, because ON CONFLICT cannot touch a row twice. A band or
 a level that has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death, is
@@ -22,7 +23,7 @@ from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.library import psycopg, write_array
 from scoresvc.storage.postgres.ranks import NO_BANDS, PLAYERS_MAX, divide
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
-from scoresvc.storage.postgres.workers import Workers
+from scoresvc.storage.postgres.workers import Writers
 from scoresvc.storage.write import Write
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ class Post(NamedTuple):
     user_id: int
     score: int
     is_ranked: bool  # whether its outcome is asked for
+
+
+def level_of(row: object) -> int | None:
+    """Returns the level of a post, None for a row of another change."""
+    return row.level_id if isinstance(row, Post) else None
+
+
+class PostBatch(NamedTuple):
+    """The posts of a transaction."""
+
+    best: list[Post]  # of each user to each level, in the order in which they came
+    ranked: list[Post]
+    now: int | None  # Unix microseconds; None stands for the clock of the database
 
 
 LOCK = """
@@ -120,9 +134,15 @@ SELECT scores.level_id, scores.user_id, scores.score, rank_of(scores.level_id, s
 class PipelinedScores:
     """Posts scores, see `ScoreStore`; `clock` returns Unix seconds, None stands for the clock of the database."""
 
-    def __init__(self, workers: Workers, clock: Callable[[], float] | None) -> None:
+    def __init__(
+        self,
+        workers: Writers,
+        clock: Callable[[], float] | None,
+        send: Callable[[Connection, PostBatch], StoreResult],
+    ) -> None:
         self._workers = workers
         self._clock = clock
+        self._send_batch = send
         self._change = PipelinedChange("post", self._send)
 
     def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
@@ -133,18 +153,8 @@ class PipelinedScores:
 
     def _send(self, connection: Connection, posts: list[Post]) -> SentChange[PostResult | None]:
         ranked = [post for post in posts if post.is_ranked]
-        best = _best_of(posts)
-        values = {
-            "now": int(self._clock() * 1_000_000) if self._clock else None,
-            "full": PLAYERS_MAX,
-            "none": NO_BANDS,
-            "is_asked": bool(ranked),
-            **_arrays(best),
-        }
-        connection.execute(LOCK, {"locked": write_array(sorted({post.level_id for post in best}))})
-        stored = connection.execute(STORE, values)
-        ranks = connection.execute(RANK, _arrays(ranked)) if ranked else None
-        result = StoreResult(stored, ranks)
+        now = int(self._clock() * 1_000_000) if self._clock else None
+        result = self._send_batch(connection, PostBatch(_best_of(posts), ranked, now))
         return SentChange(partial(result.outcomes, posts), result.divide_full)
 
 
@@ -159,7 +169,19 @@ def _best_of(posts: Sequence[Post]) -> list[Post]:
     return list(best.values())
 
 
-def _arrays(posts: Sequence[Post]) -> dict[str, str]:
+def send_batch(connection: Connection, batch: PostBatch) -> StoreResult:
+    """Sends the statements of posts to any levels."""
+    connection.execute(LOCK, {"locked": write_array(sorted({post.level_id for post in batch.best}))})
+    stored = connection.execute(STORE, values_of(batch) | {"is_asked": bool(batch.ranked)})
+    ranks = connection.execute(RANK, arrays_of(batch.ranked)) if batch.ranked else None
+    return StoreResult([stored], ranks)
+
+
+def values_of(batch: PostBatch) -> dict[str, Any]:
+    return {"now": batch.now, "full": PLAYERS_MAX, "none": NO_BANDS, **arrays_of(batch.best)}
+
+
+def arrays_of(posts: Sequence[Post]) -> dict[str, str]:
     return {
         "levels": write_array([post.level_id for post in posts]),
         "users": write_array([post.user_id for post in posts]),
@@ -170,7 +192,11 @@ def _arrays(posts: Sequence[Post]) -> dict[str, str]:
 class StoreResult:
     """What the statements of a batch gave back, once it is committed."""
 
-    def __init__(self, stored: Rows, ranks: Rows | None) -> None:
+    def __init__(self, stored: Sequence[Rows], ranks: Rows | None) -> None:
+        """Of rows ('stored', level, user, score before) and ('full', level, width, lowest score).
+
+        And of rows (level, user, best, rank, players, …) for the posts whose outcome is asked for.
+        """
         self._stored = stored
         self._ranks = ranks
         self._full: list[tuple[int, int | None, int]] = []  # level, width, lowest score
@@ -178,7 +204,8 @@ class StoreResult:
     def outcomes(self, posts: Sequence[Post]) -> list[PostResult | None]:
         """Returns what each post changed that is ranked, with best and rank as they are at the end of the batch."""
         before: dict[tuple[int, int], int | None] = {}
-        for kind, level_id, second, third in self._stored.fetchall():
+        rows = [row for each in self._stored for row in each.fetchall()]
+        for kind, level_id, second, third in rows:
             if kind == "stored":
                 before[level_id, second] = third
             else:
@@ -208,7 +235,7 @@ def _outcome(post: Post, before: dict[Key, int | None], standings: dict[Key, lis
         before[key] = post.score
     if not post.is_ranked:
         return None
-    best, rank, players = standings[key]
+    best, rank, players, *_ = standings[key]
     return PostResult(improved, best, previous, rank, players)
 
 

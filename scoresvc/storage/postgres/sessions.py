@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from scoresvc.scores import Session, Timestamp
 from scoresvc.storage.cache import Cache
@@ -11,8 +13,11 @@ from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.reading import Reader
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
-from scoresvc.storage.postgres.workers import Workers
+from scoresvc.storage.postgres.workers import Writers
 from scoresvc.storage.write import Write
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
@@ -28,6 +33,17 @@ SELECT key_hash, user_id,
 RETURNING expires_at
 """
 
+PURGE = """
+DELETE FROM sessions
+ WHERE key_hash IN (SELECT key_hash
+                      FROM sessions
+                     WHERE expires_at <= coalesce(%(now)s::double precision,
+                                                  extract(epoch FROM statement_timestamp()))
+                     ORDER BY expires_at
+                     LIMIT %(count)s
+                       FOR UPDATE SKIP LOCKED)
+"""
+
 
 class SharedSessions:
     """Begins sessions and finds them, see `SessionStore`.
@@ -39,10 +55,11 @@ class SharedSessions:
     def __init__(
         self,
         reader: Reader,
-        workers: Workers,
+        workers: Writers,
         lifetime: int,
         one_per_user: bool,
         clock: Callable[[], float] | None,
+        purge: LiteralString,
     ) -> None:
         self._reader = reader
         self._workers = workers
@@ -50,6 +67,7 @@ class SharedSessions:
         self._clock = clock
         self._local_clock = clock or time.monotonic
         self._log_in = PipelinedChange("log_in", self._send_replacing if one_per_user else self._send)
+        self._purge = PipelinedChange("purge", partial(_send_purge, purge))
         # With one session per user another node may end any of them at any time.
         self._cache: Cache[str, CachedSession | None] = Cache(0 if one_per_user else SESSIONS_CACHED, CACHE_AGE_MAX)
 
@@ -87,7 +105,7 @@ class SharedSessions:
         return (rows[0][0], self._local_clock() + float(rows[0][1])) if rows else None
 
     def delete_expired(self, count: int) -> int:
-        return self._workers.begin(PURGE, (self._clock() if self._clock else None, count), int).result()
+        return self._workers.begin(self._purge, (self._clock() if self._clock else None, count), int).result()
 
     def _send(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float]:
         inserted = connection.execute(
@@ -117,24 +135,8 @@ def _comes_again(sessions: list[NewSession], place: int) -> bool:
     return any(user_id == sessions[place][1] for _, user_id in sessions[place + 1 :])
 
 
-def _send_purge(connection: Connection, slices: list[tuple[float | None, int]]) -> SentChange[int]:
-    deleted = [
-        connection.execute(
-            """
-            DELETE FROM sessions
-             WHERE key_hash IN (SELECT key_hash
-                                  FROM sessions
-                                 WHERE expires_at <= coalesce(%(now)s::double precision,
-                                                              extract(epoch FROM statement_timestamp()))
-                                 ORDER BY expires_at
-                                 LIMIT %(count)s
-                                   FOR UPDATE SKIP LOCKED)
-            """,
-            {"now": now, "count": count},
-        )
-        for now, count in slices
-    ]
+def _send_purge(
+    purge: LiteralString, connection: Connection, slices: list[tuple[float | None, int]]
+) -> SentChange[int]:
+    deleted = [connection.execute(purge, {"now": now, "count": count}) for now, count in slices]
     return SentChange(lambda: [each.rowcount for each in deleted])
-
-
-PURGE = PipelinedChange("purge", _send_purge)

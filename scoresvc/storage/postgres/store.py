@@ -11,20 +11,17 @@ from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, copying, migrate
-from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.connections import connect_alone, log, without_password
+from scoresvc.storage.postgres.forms import Forms, find_forms
 from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
+from scoresvc.storage.postgres.locks import LockedLevels
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
-from scoresvc.storage.postgres.scores import PipelinedScores
+from scoresvc.storage.postgres.scores import PipelinedScores, level_of
 from scoresvc.storage.postgres.sessions import SharedSessions
-from scoresvc.storage.postgres.sizes import SharedSizes
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
-from scoresvc.storage.postgres.workers import Workers
 from scoresvc.storage.purging import Purger
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
-
-WRITERS = 1  # threads; with two, each batch is half as large, and the interpreter's lock changes hands more often
 
 ENGINE = "PostgreSQL"
 
@@ -37,24 +34,33 @@ class Node:
         self.counters = _open_counters(config, counted)
         self.pool = ConnectionPool(database.url, database.connections, database.prepare)
         self.reader = WaitingReader(self.pool)
-        transactions = PipelinedTransactions(self.pool, database.durability, self._count_commit)
-        self.writers = Workers("writer", WRITERS, transactions.commit, self._note_waiting)
-        self.lists = ThreadLists(self.reader)
+        forms = self._find_forms()
+        transactions = PipelinedTransactions(self.pool, database.durability, self._count_commit, forms.settings)
+        locked = LockedLevels(transactions.commit, level_of)
+        self.writers = forms.make_writers(locked.commit, self._note_waiting)
+        self._boards = forms.boards
+        self.lists = ThreadLists(self.reader, forms.lists)
         self.loop_lists = LoopLists(self.pool, self.lists)
-        self.sessions = SharedSessions(self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock)
-        self.scores = PipelinedScores(self.writers, clock)
-        self.sizes = SharedSizes(self.reader, clock)
+        self.sessions = SharedSessions(
+            self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, forms.purge
+        )
+        self.scores = PipelinedScores(self.writers, clock, forms.send_posts)
+        self.sizes = forms.sizes(self.reader, clock)
         self._purger = Purger(self.sessions.delete_expired)
         self._purger.start()
 
     def make_store(self) -> Store:
-        """Raises Unavailable."""
-        ((key, version),) = self.reader.read("SELECT key, current_setting('server_version') FROM cursor_key", {})
+        """Raises Unavailable, with everything closed."""
+        try:
+            ((key, version),) = self.reader.read("SELECT key, current_setting('server_version') FROM cursor_key", {})
+        except Unavailable:
+            self.close()
+            raise
         cursors, refusing = Cursors(bytes(key)), RefusingReader()
         store = Store(
             self.sessions,
             self.scores,
-            SharedBoards(self.reader, self.lists, cursors),
+            self._boards(self.reader, self.lists, cursors),
             f"{ENGINE} {version.split()[0]}",
             migrate.newest_version(),
             self.counters,
@@ -65,7 +71,7 @@ class Node:
         )
         for_loop = store._replace(
             sessions=self.sessions.reading_with(refusing),
-            boards=SharedBoards(refusing, self.loop_lists, cursors),
+            boards=self._boards(refusing, self.loop_lists, cursors),
             measure=refusing.refuse,
             find_fault=refusing.refuse,
         )
@@ -79,6 +85,16 @@ class Node:
         self._purger.join()
         self.pool.close()
         self.counters.close()
+
+    def _find_forms(self) -> Forms:
+        """Raises Unavailable, with everything closed."""
+        try:
+            with self.pool.lend_for_reading() as connection:
+                return find_forms(connection)
+        except Unavailable:
+            self.pool.close()
+            self.counters.close()
+            raise
 
     def _count_commit(self, writes: int) -> None:
         self.counters.add(self.counters.place_of("commits"), 1)
@@ -100,11 +116,9 @@ class Node:
 def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
     """Opens the database, brought up to date, with writers in threads; see `storage.open_store`."""
     _prepare(config)
-    node = Node(config, clock, counted)
     try:
-        return node.make_store()
+        return Node(config, clock, counted).make_store()
     except Unavailable:
-        node.close()
         raise StartError(f"cannot read the database {describe(config)}") from None
 
 
@@ -148,6 +162,15 @@ def copy_database(config: Config, path: Path) -> dict[str, int]:
     with closing(connect_alone(config.database.url)) as connection:
         migrate.migrate(connection)
         return copying.copy_database(path, connection)
+
+
+def distribute_database(config: Config) -> list[str]:
+    with closing(connect_alone(config.database.url)) as connection:
+        if not migrate.has_citus(connection):
+            raise StartError(
+                f"{describe(config)} cannot be distributed without the extension citus; CREATE EXTENSION citus adds it"
+            )
+        return migrate.migrate(connection) + migrate.distribute(connection)
 
 
 def find_faults(config: Config) -> Iterator[str]:

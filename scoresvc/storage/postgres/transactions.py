@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import Connection, log
@@ -27,14 +27,18 @@ from scoresvc.storage.postgres.library import is_retried, psycopg
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.workers import Batch
 
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
+
 R = TypeVar("R")
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 8  # of a transaction that others are in the way of
+LOCK_TIMEOUT = 4.0  # seconds
 RETRY_PAUSE = 0.01  # seconds, at most, times the number of attempts
 
 SETTINGS = """
-SELECT set_config('lock_timeout', '4s', true),
+SELECT set_config('lock_timeout', %(lock_timeout)s, true),
        set_config('statement_timeout', '5s', true),
        set_config('idle_in_transaction_session_timeout', '5s', true),
        set_config('synchronous_commit',
@@ -46,6 +50,10 @@ SELECT set_config('lock_timeout', '4s', true),
        set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true)
 """
+
+
+class LockNotTaken(Unavailable):
+    """Another session held a lock for too long; nothing was done, and the server can go on."""
 
 
 def _nothing(connection: Connection) -> None:
@@ -71,19 +79,25 @@ Changes = dict[PipelinedChange[Any, Any], Batch]
 
 
 class PipelinedTransactions:
-    """The transactions of the threads that write. `on_commit` is called with the number of writes in each."""
+    """The transactions of the threads that write. `on_commit` is called with the number of writes in each.
 
-    def __init__(self, pool: ConnectionPool, durability: str, on_commit: Callable[[int], object]) -> None:
+    `settings` is SETTINGS, or another query that makes these for the transaction.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool, durability: str, on_commit: Callable[[int], object], settings: LiteralString
+    ) -> None:
         self._pool = pool
         self._durability = durability
         self._on_commit = on_commit
+        self._settings: LiteralString = settings
 
-    def commit(self, batch: Batch) -> None:
-        """Makes the changes of a batch, commits, and finishes each write. Raises Unavailable."""
+    def commit(self, batch: Batch, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        """Makes the changes of a batch, commits, and finishes each write. Raises LockNotTaken, Unavailable."""
         changes = _by_change(batch)
         try:
             with self._pool.lend() as connection:
-                sent = self._commit_on(connection, changes)
+                sent = self._commit_on(connection, changes, lock_timeout)
                 self._on_commit(len(batch))
                 for write in batch:
                     write.finish()
@@ -96,23 +110,27 @@ class PipelinedTransactions:
                 raise
             self._run_separately(batch, error)
 
-    def _commit_on(self, connection: Connection, changes: Changes) -> list[SentChange[Any]]:
+    def _commit_on(self, connection: Connection, changes: Changes, lock_timeout: float) -> list[SentChange[Any]]:
         for attempt in range(1, ATTEMPTS_MAX):
             try:
-                return self._send(connection, changes)
+                return self._send(connection, changes, lock_timeout)
+            except psycopg.errors.LockNotAvailable:
+                connection.execute("ROLLBACK")
+                raise LockNotTaken from None
             except psycopg.Error as error:
                 if not is_retried(error) or connection.closed:
                     raise
             connection.execute("ROLLBACK")
             time.sleep(random.uniform(0, RETRY_PAUSE * attempt))
-        return self._send(connection, changes)
+        return self._send(connection, changes, lock_timeout)
 
-    def _send(self, connection: Connection, changes: Changes) -> list[SentChange[Any]]:
+    def _send(self, connection: Connection, changes: Changes, lock_timeout: float) -> list[SentChange[Any]]:
         """Sets the output of each write. Raises Unavailable where the server does not say that it has committed."""
         warnings: list[str] = []
         with _noting_warnings(connection, warnings), connection.pipeline():
             connection.execute("BEGIN")
-            connection.execute(SETTINGS, {"durability": self._durability})
+            values = {"durability": self._durability, "lock_timeout": f"{lock_timeout * 1000:.0f}ms"}
+            connection.execute(self._settings, values)
             sent = [change.send(connection, [write.row for write in writes]) for change, writes in changes.items()]
             end = connection.execute("COMMIT")
         if end.statusmessage != "COMMIT" or warnings:

@@ -3,7 +3,7 @@
 Theory of operation: `begin` puts an operation into a queue. Each of a few threads takes all that waits, BATCH_MAX at
 most and without waiting for more, and hands it to `run`, which finishes or fails every operation. While a batch is at
 the server the next one gathers, so the number of round trips falls as the load rises. The queue is bounded; a full one
-refuses at once. What `run` leaves unfinished or raises is failed here: nobody waits for ever.
+refuses at once. What `run` leaves unfinished, or raises, fails: nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import log
@@ -24,6 +24,32 @@ Batch = list[Write[Any]]
 
 BATCH_MAX = 256  # operations
 QUEUE_MAX = 4096  # operations that wait
+
+
+class Writers(Protocol):
+    """The threads that write."""
+
+    def begin(self, change: Any, row: Any, convert: Callable[[Any], U]) -> Write[U]:
+        """Queues a write. Raises Unavailable where no more may wait."""
+
+    def oldest(self) -> float:
+        """Returns for how many seconds the oldest write of all batches has waited."""
+
+    def stop(self) -> None:
+        """Makes what waits, then ends the threads."""
+
+
+def run_or_refuse(run: Callable[[Batch], object], batch: Batch) -> None:
+    """Runs a batch, and fails the operations that are not done then."""
+    try:
+        run(batch)
+    except Unavailable:
+        pass
+    except Exception:
+        log.exception("a batch failed")
+    finally:
+        for write in batch:
+            write.fail(Unavailable())  # does nothing to those that are done
 
 
 class Workers:
@@ -78,16 +104,8 @@ class Workers:
     def _run(self) -> None:
         while batch := self._gather():
             self._running[threading.get_ident()] = batch[0].queued_at
-            try:
-                self._run_batch(batch)
-            except Unavailable:
-                pass
-            except Exception:
-                log.exception("a batch failed")
-            finally:
-                del self._running[threading.get_ident()]
-                for write in batch:
-                    write.fail(Unavailable())  # does nothing to those that are done
+            run_or_refuse(self._run_batch, batch)
+            del self._running[threading.get_ident()]
             self._note_waiting(self._queue.qsize())
 
     def _gather(self) -> Batch:

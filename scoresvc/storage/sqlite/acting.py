@@ -9,8 +9,8 @@ import msgspec
 
 from scoresvc import errors
 from scoresvc.actions import ActionRecord, AnyAction
-from scoresvc.config import LevelOptions
 from scoresvc.errors import Refusal
+from scoresvc.levels import LevelOptions
 from scoresvc.scores import Timestamp
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.sqlite.ledger import SqliteLedger

@@ -16,7 +16,7 @@ from scoresvc.actions import (
     Token,
     UserRecord,
 )
-from scoresvc.config import LevelOptions
+from scoresvc.levels import LevelOptions
 from scoresvc.periods import name_of
 from scoresvc.scores import Position, Timestamp
 from scoresvc.storage.cache import Cache

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scoresvc.actions import Ban
-from scoresvc.config import LevelOptions
-from scoresvc.levels import LevelSettings
+from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import OwnSettings, merge_settings
 from scoresvc.storage.rebuilding import oldest_periods

@@ -13,9 +13,9 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from scoresvc.config import Config, LevelOptions
+from scoresvc.config import Config
 from scoresvc.errors import StartError
-from scoresvc.levels import LevelSettings
+from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.storage.sqlite.acting import Acting, Announcer
 from scoresvc.storage.sqlite.admin import Admin
 from scoresvc.storage.sqlite.connections import Readers

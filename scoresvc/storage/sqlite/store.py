@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from scoresvc.config import Config
 from scoresvc.counters import Counters
@@ -207,6 +207,10 @@ def describe(config: Config) -> str:
 def migrate_database(config: Config) -> list[str]:
     with closing(WritingConnection(config.database.path)) as database:
         return migrate.migrate(database)
+
+
+def distribute_database(config: Config) -> NoReturn:
+    raise StartError("SQLite cannot be distributed; [database] url names a database of PostgreSQL with citus")
 
 
 def find_faults(config: Config) -> Iterator[str]:

@@ -195,15 +195,11 @@ class Transactions:
 
 
 def _by_change(batch: Batch) -> dict[Change[Any, Any], Batch]:
-    """The writes of one batch came at the same time: their changes may be made in any order."""
+    """The writes of one batch came at the same time: but for one that comes last, their changes have no order."""
     writes: dict[Change[Any, Any], Batch] = {}
-    for write in sorted(batch, key=_comes_last):
+    for write in batch:
         writes.setdefault(write.change, []).append(write)
-    return writes
-
-
-def _comes_last(write: Write[Any]) -> bool:
-    return bool(write.change.comes_last)
+    return dict(sorted(writes.items(), key=lambda each: each[0].comes_last)) if len(writes) > 1 else writes
 
 
 def _set_outputs(writes: Batch, outputs: Iterable[Any]) -> None:

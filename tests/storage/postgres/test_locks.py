@@ -54,6 +54,27 @@ def test_a_lock_that_others_hold_is_503_in_time_and_lists_go_on(url: str, open_n
     assert store.boards.bests(7) == [(2, 7)]
 
 
+def test_a_level_that_others_lock_fails_alone_and_holds_up_the_others_once(url: str, open_node: OpenNode) -> None:
+    store = open_node(url)
+    for level in range(LEVELS):
+        store.scores.post(level, 7, 5).result()
+
+    with locking(url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE"):
+        for score in (6, 7):
+            began = time.monotonic()
+            posts = {level: store.scores.post(level, 7, score) for level in range(LEVELS)}
+            with pytest.raises(Unavailable):
+                posts.pop(2).result()
+            for post in posts.values():
+                post.result()
+            took = time.monotonic() - began
+    store.scores.post(2, 7, 8).result()
+
+    assert took < 2
+    assert store.boards.bests(7) == [(level, 8 if level == 2 else 7) for level in range(LEVELS)]
+    assert faults_of(url) == []
+
+
 def test_reads_behind_a_lock_are_503_in_time_and_leave_no_session_behind(
     url: str, cluster: Cluster, open_node: OpenNode
 ) -> None:

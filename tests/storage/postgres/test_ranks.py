@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -39,21 +40,25 @@ posts = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 39), st.integers(0,
 def test_every_answer_equals_a_plain_sort(
     cluster: Cluster, tmp_path: Path, posts: list[tuple[int, int, int]], spread: int, seed: int
 ) -> None:
-    chance, model = random.Random(seed), Model()
     with cluster.emptied_database() as url:
         settings = Config(database=DatabaseOptions(path=tmp_path / "unused", url=url))
-        with closing(open_store(settings, counted=NAMES)) as store:
-            turn = 0
-            while turn < len(posts):  # batches of any length
-                batch = posts[turn : turn + chance.choice((1, 1, 5, 50))]
-                writes = [store.scores.post(level, user, score * spread) for level, user, score in batch]
-                for write in writes:
-                    write.result()
-                for place, (level, user, score) in enumerate(batch, turn):
-                    keep(model, (level, user), score * spread, place)
-                turn += len(batch)
-            assert_equal(make_app(store), model, chance)
-        assert list(find_faults(settings)) == []
+        post_and_compare(settings, [(level, user, score * spread) for level, user, score in posts], seed)
+
+
+def post_and_compare(settings: Config, posts: Sequence[tuple[int, int, int]], seed: int) -> None:
+    """Posts in batches of any length to an empty database, and compares every answer with that of a plain sort."""
+    chance, model = random.Random(seed), Model()
+    with closing(open_store(settings, counted=NAMES)) as store:
+        turn = 0
+        while turn < len(posts):
+            batch = posts[turn : turn + chance.choice((1, 1, 5, 50))]
+            for write in [store.scores.post(*post) for post in batch]:
+                write.result()
+            for place, (level, user, score) in enumerate(batch, turn):
+                keep(model, (level, user), score, place)
+            turn += len(batch)
+        assert_equal(make_app(store), model, chance)
+    assert list(find_faults(settings)) == []
 
 
 @pytest.mark.usefixtures("_small_bands")

@@ -70,6 +70,31 @@ def test_a_standby_that_does_not_replay_is_not_read(
     assert bests == [(2, 6)]
 
 
+def test_of_two_standbys_the_one_that_has_received_all_is_read(
+    own_cluster: Cluster, standby: Cluster, tmp_path_factory: pytest.TempPathFactory, open_node: OpenNode
+) -> None:
+    late = Cluster(tmp_path_factory.mktemp("late") / "data")
+    late.copy(own_cluster)
+    late.start()
+    try:
+        store = open_node(url_of([own_cluster, late, standby]))
+        store.scores.post(2, 7, 5).result()
+        with late.connect() as connection:
+            connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            connection.execute("SELECT pg_reload_conf()")
+        late.wait_for("SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
+        store.scores.post(2, 7, 6).result()
+        own_cluster.kill()
+
+        until = time.monotonic() + 5
+        while (bests := read_or_nothing(store, 7)) is None:
+            assert time.monotonic() < until
+    finally:
+        late.kill()
+
+    assert bests == [(2, 6)]
+
+
 def read_or_nothing(store: Store, user: int) -> list[tuple[int, int]] | None:
     try:
         return store.boards.bests(user)
