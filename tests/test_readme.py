@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc.api.calls import CALLS, Call
+from scoresvc.api.admin_calls import ADMIN_CALLS
+from scoresvc.api.admin_parameters import SettingsParameter, TokenParameter
+from scoresvc.api.call import Call
+from scoresvc.api.calls import CALLS
 from scoresvc.api.parameters import BodyParameter, PathParameter
 from tests.conftest import refusals
 from tests.running import Server
@@ -34,9 +37,20 @@ def test_the_first_command_runs_the_service_and_the_second_its_tests() -> None:
 
 
 def calls_table() -> str:
-    """The table of calls as the table in api/calls.py has it."""
-    rows = [f"| `{name_of(call)}` | {takes(call)} | {call.text.pattern} | {call.summary} |" for call in CALLS]
+    """The table of the calls of players as api/calls.py has it."""
+    calls = [call for call in CALLS if call not in ADMIN_CALLS]
+    rows = [f"| `{name_of(call)}` | {takes(call)} | {call.text.pattern} | {call.summary} |" for call in calls]
     return "\n".join(["| call | takes | plain answer | |", "|---|---|---|---|", *rows])
+
+
+def admin_calls_table() -> str:
+    """The table of the calls of operators as api/admin_calls.py has it."""
+    rows = [
+        f"| `{name_of(call)}` | {call.token.right} | {takes(call)} | {call.text.pattern} | {call.summary} |"
+        for call in ADMIN_CALLS
+        if call.token
+    ]
+    return "\n".join(["| call | right | takes | plain answer | |", "|---|---|---|---|---|", *rows])
 
 
 def name_of(call: Call) -> str:
@@ -44,9 +58,14 @@ def name_of(call: Call) -> str:
 
 
 def takes(call: Call) -> str:
-    parameters = [parameter for parameter in call.takes if not isinstance(parameter, PathParameter)]
+    parameters = [each for each in call.takes if not isinstance(each, PathParameter)]
+    if call in ADMIN_CALLS:
+        parameters = [each for each in parameters if not isinstance(each, TokenParameter)]
     return "; ".join(
-        each.meaning if isinstance(each, BodyParameter) else f"`{each.name}=` {each.meaning}" for each in parameters
+        each.meaning
+        if isinstance(each, BodyParameter | SettingsParameter | TokenParameter)
+        else f"`{each.name}=` {each.meaning}"
+        for each in parameters
     )
 
 
@@ -60,6 +79,10 @@ def errors_table() -> str:
 
 def test_the_table_of_calls_is_that_of_the_service() -> None:
     assert calls_table() in README.read_text(encoding="utf-8")
+
+
+def test_the_table_of_the_calls_of_operators_is_that_of_the_service() -> None:
+    assert admin_calls_table() in README.read_text(encoding="utf-8")
 
 
 def test_the_table_of_errors_is_that_of_the_service() -> None:

@@ -9,15 +9,15 @@ from webtest import TestApp, TestResponse
 from scoresvc.actions import AddToken
 from scoresvc.api.call import Call
 from scoresvc.storage import Store
-from scoresvc.storage.keys import hash_key
+from scoresvc.storage.keys import hash_key, make_key
 
 JSON = {"Accept": "application/json"}
 EXAMPLES = {"levelid": "2", "userid": "131", "submission": "1", "action": "2"}
 
 
 def add_token(store: Store, rights: str = "all", levels: str = "*", expires_at: int | None = None) -> str:
-    """Returns a token that is named for what it may."""
-    text = f"TOKEN{rights}{levels}".upper()
+    """Returns a token; its name says what it may."""
+    text = make_key()
     store.admin.perform(
         "shell", AddToken(f"{rights}.{levels}", hash_key(text), tuple(rights.split(",")), levels, expires_at)
     ).result()
