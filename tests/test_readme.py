@@ -161,7 +161,8 @@ def test_the_session_with_nc_prints_what_it_says(tmp_path: Path) -> None:
 
 
 def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
-    session = "".join(block for block in blocks("console") if re.search("curl .*http://127.0.0.1:8080/", block))
+    with_curl = [block for block in blocks("console") if re.search("curl .*http://127.0.0.1:8080/", block)]
+    session = "".join(block for block in with_curl if "scoresvc token" not in block)
     key = ""
 
     with Server(tmp_path) as server:
@@ -174,6 +175,24 @@ def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
             key = result.stdout if KEY.fullmatch(result.stdout) else key
             assert (masked(result.stdout), result.stderr) == (masked(printed.removesuffix("\n")), "")
     assert key
+
+
+def test_the_session_of_an_operator_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "scoresvc token" in block]
+    steps = [step.partition("\n") for step in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
+
+    with Server(tmp_path) as server:
+        _, key = server.call("GET", "/131/login")
+        for score in ("1220", "999999"):
+            server.call("POST", f"/2/score?sessionkey={key}", score)
+        script = "".join(f"{command}\necho --\n" for command, *_ in steps)
+        script = script.replace(":8080", f":{server.port}").replace("curl ", "curl -sS ")
+        script = script.replace("$(scoresvc ", f"$({sys.executable} -m scoresvc ")
+        result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+
+    assert result.stderr == ""
+    for output, (_, _, printed) in zip(result.stdout.split("--\n"), steps, strict=False):
+        assert masked(output).strip() == masked(printed).strip()
 
 
 def masked(text: str) -> str:
