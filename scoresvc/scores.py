@@ -67,6 +67,7 @@ class PostResult(Value, frozen=True):
     rank: int
     players: int  # of the level
     periods: tuple[PeriodResult, ...] | msgspec.UnsetType = msgspec.UNSET  # day, week, month, where the level has them
+    held: bool | msgspec.UnsetType = msgspec.UNSET  # True where it waits for an operator, and players may know
 
 
 class Entry(Value, frozen=True):

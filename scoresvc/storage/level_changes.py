@@ -8,7 +8,7 @@ import msgspec
 
 from scoresvc.actions import ActionRecord, ResetLevel, SetLevel
 from scoresvc.errors import HasScores, Superseded
-from scoresvc.levels import LevelSettings
+from scoresvc.levels import LevelSettings, check_settings
 from scoresvc.storage.ledger import Done, Ledger, OwnSettings, merge_settings
 from scoresvc.storage.rebuilding import adopt, make_boards_again
 
@@ -35,10 +35,10 @@ def undo_settings(ledger: Ledger, record: ActionRecord, action_id: int) -> Done 
 
 
 def _put_settings(ledger: Ledger, level_id: int, own: OwnSettings | None, rebuild: bool) -> Done | None:
-    """Puts what is set for a level in place of what there is. Raises HasScores without `rebuild`."""
+    """Puts what is set for a level in place of what there is. Raises BadSetting, and HasScores without `rebuild`."""
     has_scores = ledger.has_scores(level_id)
     old_own, old = _own_settings(ledger, level_id), ledger.settings_of(level_id)
-    new = merge_settings(ledger.defaults, own, has_scores=False)
+    new = check_settings(merge_settings(ledger.defaults, own, has_scores=False))
     new_own = _as_json(_pin_ranking(own, new, ledger.defaults) if has_scores else own)
     if new_own == old_own:
         return None

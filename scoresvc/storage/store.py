@@ -111,8 +111,8 @@ class AdminStore(Protocol):
     def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
         """Does `action` with all that follows from it, and records it; None where there was nothing to do.
 
-        The write raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded,
-        NotUndoable.
+        The write raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, BadSetting, HasScores,
+        Superseded, NotUndoable.
         """
 
     def token_of(self, text: str) -> Token | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from webtest import TestApp, TestResponse
 
 from scoresvc.actions import SetLevel
-from scoresvc.levels import LevelSettings
-from scoresvc.storage import Store
-from tests.conftest import Clock
+from scoresvc.api.metrics import NAMES
+from scoresvc.config import Config, HistoryOptions
+from scoresvc.errors import BadSetting, HasScores
+from scoresvc.levels import LevelOptions, LevelSettings
+from scoresvc.storage import Store, open_store
+from tests.conftest import Clock, make_app
 
 JSON = {"Accept": "application/json"}
 
@@ -195,6 +200,92 @@ def test_a_post_by_get_is_held_to_the_settings(app: TestApp, set_level: SetLevel
     set_level(max=5)
 
     assert refused(app.get(f"/2/score/9?sessionkey={key}", headers=JSON, status=422)) == (422, "out_of_bounds")
+
+
+@pytest.mark.parametrize(("order", "waits", "counts"), [("desc", 900, 899), ("asc", 900, 901)])
+def test_a_score_that_is_too_good_waits_and_is_answered_as_ever(
+    app: TestApp, set_level: SetLevelUp, post: Post, order: str, waits: int, counts: int
+) -> None:
+    set_level(order=order, hold=900)
+    post(1, counts)
+
+    said = post(2, waits, headers=JSON).json
+
+    assert said == {"improved": True, "best": waits, "previous": None, "rank": 1, "players": 2}
+    assert app.get("/2/highscorelist").text == f"1={counts}"
+    assert app.get("/2/rank/2", headers=JSON, status=404).json["error"]["code"] == "no_score"
+
+
+def test_a_player_learns_that_a_score_waits_where_players_may(settings: Config, clock: Clock) -> None:
+    telling = replace(settings, history=HistoryOptions(tell_held=True))
+    with closing(open_store(telling, clock, NAMES)) as store:
+        app = make_app(store)
+        store.admin.perform("test", SetLevel(2, {"hold": 900})).result()
+        key = app.get("/1/login").text
+        path = f"/2/score?sessionkey={key}"
+
+        assert app.post(path, "900", headers=JSON).json["held"] is True
+        assert "held" not in app.post(path, "899", headers=JSON).json
+
+
+# Changes
+
+
+@pytest.mark.parametrize("own", [{"order": "asc"}, {"keep": "latest"}, {"keep": "sum"}])
+def test_how_a_level_with_scores_ranks_changes_only_with_a_rebuild(
+    app: TestApp, set_level: SetLevelUp, post: Post, own: dict[str, object]
+) -> None:
+    for user, score in ((1, 50), (1, 20), (2, 30), (1, 40)):
+        post(user, score)
+
+    with pytest.raises(HasScores):
+        set_level(**own)
+    assert app.get("/2/highscorelist").text == "1=50,2=30"
+    set_level(**own, rebuild=True)
+
+    expected = {"asc": "1=20,2=30", "latest": "1=40,2=30", "sum": "1=110,2=30"}
+    assert app.get("/2/highscorelist").text == expected[str(next(iter(own.values())))]
+
+
+def test_what_a_level_has_already_is_no_change(app: TestApp, set_level: SetLevelUp, post: Post) -> None:
+    post(1, 50)
+
+    set_level(order="desc", keep="best")
+
+    assert app.get("/2/highscorelist").text == "1=50"
+
+
+def test_settings_that_contradict_what_is_set_are_refused(app: TestApp, set_level: SetLevelUp) -> None:
+    set_level(min=6)
+
+    with pytest.raises(BadSetting, match="min must be at most max, 5, not 6"):
+        set_level(max=5)
+
+    assert app.get("/2/settings", headers=JSON).json["max"] is None
+
+
+def test_a_setting_that_is_taken_back_has_its_default_again(app: TestApp, set_level: SetLevelUp, post: Post) -> None:
+    set_level(max=5, title="Hill")
+
+    set_level(max=None)
+
+    assert post(1, 6).status_int == 200
+    assert app.get("/2/settings", headers=JSON).json["title"] == "Hill"
+
+
+def test_a_level_without_settings_has_those_of_the_configuration(settings: Config, clock: Clock) -> None:
+    own = replace(settings, levels=LevelOptions(order="asc", periods=("day",), max=90))
+    with closing(open_store(own, clock, NAMES)) as store:
+        app = make_app(store)
+        store.admin.perform("test", SetLevel(3, {"order": "desc"})).result()
+        for user, score in ((1, 50), (2, 30)):
+            key = app.get(f"/{user}/login").text
+            for level in (2, 3):
+                app.post(f"/{level}/score?sessionkey={key}", str(score))
+
+        assert app.get("/2/highscorelist?period=day").text == "2=30,1=50"
+        assert app.get("/3/highscorelist?period=day").text == "1=50,2=30"
+        assert "from 0 to 90" in app.post(f"/2/score?sessionkey={key}", "91", status=422).text
 
 
 # Format

@@ -29,6 +29,7 @@ REFUSALS: dict[str, type[Refusal]] = {
         errors.NoSuchAction,
         errors.NoSuchToken,
         errors.TokenExists,
+        errors.BadSetting,
         errors.HasScores,
         errors.Superseded,
         errors.NotUndoable,
@@ -66,7 +67,7 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
 class Acting:
     """What the writer does for actions; `clock` returns Unix seconds.
 
-    A row is who acts with the action, an output is the code of a refusal or the fields of a record, both as
+    A row is who acts with the action, an output is a refusal, its code with its sentence, or the fields of a record, both as
     MessagePack, which another process can read. An action that is refused is taken back alone.
     """
 
@@ -90,7 +91,7 @@ class Acting:
             record = perform(ledger, actor, action, now)
         except Refusal as refusal:
             connection.execute("ROLLBACK TO act")
-            output: tuple[str | None, Any] = (refusal.code, None)
+            output: tuple[str | None, Any] = (refusal.code, str(refusal))
         else:
             output = (None, record and msgspec.structs.astuple(record))
         connection.execute("RELEASE act")
@@ -108,7 +109,8 @@ def read_output(output: bytes) -> ActionRecord | None:
     """Returns the record, None where there was nothing to do. Raises the refusal."""
     code, fields = msgspec.msgpack.decode(output)
     if code is not None:
-        raise REFUSALS[code]
+        refusal = REFUSALS[code]
+        raise refusal.__new__(refusal, fields)  # with its sentence, whatever that was made of
     if fields is None:
         return None
     action_id, kind, actor, at, *rest = fields

@@ -30,11 +30,12 @@ Outcome = Sequence[BoardOutcome]  # of all time first
 class Scores:
     """Posts scores with `begin`. Methods raise Banned, and Unavailable where the database takes no more."""
 
-    def __init__(self, begin: Begin, changes: ScoreChanges, rules: Rules) -> None:
+    def __init__(self, begin: Begin, changes: ScoreChanges, rules: Rules, tells_held: bool) -> None:
         self._begin = begin
         self._post = changes.post
         self._post_and_rank = changes.post_and_rank
         self._rules = rules
+        self._tells_held = tells_held
 
     def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
         """See `ScoreStore`."""
@@ -44,7 +45,10 @@ class Scores:
     def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
         """See `ScoreStore`."""
         self._refuse_banned(user_id)
-        return self._begin(self._post_and_rank, (level_id, user_id, score), _make_result)
+        tells = self._tells_held and is_held(self._rules.settings_of(level_id), score)
+        return self._begin(
+            self._post_and_rank, (level_id, user_id, score), _make_held_result if tells else _make_result
+        )
 
     def _refuse_banned(self, user_id: int) -> None:
         ban = self._rules.ban_of(user_id)
@@ -60,6 +64,10 @@ def _make_result(outcome: Outcome) -> PostResult:
     (_, *of_all_time, _), *of_periods = outcome
     periods = tuple([PeriodResult(*fields, Timestamp(ends_at)) for *fields, ends_at in of_periods])
     return PostResult(*of_all_time, periods or msgspec.UNSET)
+
+
+def _make_held_result(outcome: Outcome) -> PostResult:
+    return msgspec.structs.replace(_make_result(outcome), held=True)
 
 
 class ScoreChanges:

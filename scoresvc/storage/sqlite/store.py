@@ -173,7 +173,7 @@ def _make_store(
 ) -> Store:
     return Store(
         sessions,
-        Scores(writer.begin, parts.score_changes, parts.rules),
+        Scores(writer.begin, parts.score_changes, parts.rules, config.history.tell_held),
         Boards(parts.readers, parts.versions, parts.lists, parts.rules, clock),
         Levels(parts.readers, parts.rules, clock),
         Admin(parts.readers, parts.versions, writer.begin, parts.acting, config.levels, clock),
