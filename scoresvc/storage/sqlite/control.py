@@ -71,7 +71,7 @@ class ControlThread:
         """To be called before the writer stops."""
         self._waking.close()
         self._thread.join()
-        for key in list(self._selector.get_map().values()):
+        for key in list((self._selector.get_map() or {}).values()):  # None once it is closed
             if isinstance(key.data, MessageStream):
                 key.data.close()
         self._selector.close()
