@@ -490,3 +490,16 @@ def race_one(store: Store, number: int, step: int) -> None:
         act(store, BanUser(7, hide=True) if step % 2 else EndBan(7))
     else:
         act(store, SetLevel(1, {"order": "asc" if step % 2 else "desc"}, rebuild=True))
+
+
+def test_a_post_that_waits_beside_a_change_of_order_is_ranked_by_the_new_one(store: Store) -> None:
+    for round in range(20):
+        order, best = ("asc", 100) if round % 2 else ("desc", 100 + round)
+        ahead = [store.sessions.log_in(user) for user in range(50)]  # while these are written, both others wait
+        change = store.admin.perform("operator", SetLevel(1, {"order": order}, rebuild=True))
+        posted = store.scores.post(1, 7, 100 + round)
+
+        for write in (*ahead, change, posted):
+            write.result()
+
+        assert board(store, 1, 0) == {7: best}
