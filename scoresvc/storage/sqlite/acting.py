@@ -67,8 +67,8 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
 class Acting:
     """What the writer does for actions; `clock` returns Unix seconds.
 
-    A row is who acts with the action, an output is a refusal, its code with its sentence, or the fields of a record, both as
-    MessagePack, which another process can read. An action that is refused is taken back alone.
+    A row is who acts with the action; an output is the code and the sentence of a refusal, or the fields of a record.
+    Both are MessagePack, which another process can read. An action that is refused is taken back alone.
     """
 
     def __init__(self, announcer: Announcer, options: LevelOptions, clock: Callable[[], float]) -> None:
