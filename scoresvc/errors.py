@@ -53,7 +53,7 @@ class BadRowNumber(BadNumber):
 
 
 class BadValue(Refusal):
-    """A parameter of an operator's call has a value that it cannot have; the sentence says what would be right."""
+    """A parameter has a value that it cannot have; the sentence says what would be right."""
 
     status = "400 Bad Request"
     code = "bad_value"

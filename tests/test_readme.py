@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.running import Server
 
 README = Path(__file__).parent.parent / "README.md"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z")
+DATE = re.compile(r"\b\d{4}-(\d\d-\d\d|W\d\d)\b")
 KEY = re.compile(r"\b[A-Z2-7]{32}\b")
 
 
@@ -162,7 +164,7 @@ def test_the_session_with_nc_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
     with_curl = [block for block in blocks("console") if re.search("curl .*http://127.0.0.1:8080/", block)]
-    session = "".join(block for block in with_curl if "scoresvc token" not in block)
+    session = "".join(block for block in with_curl if "scoresvc " not in block)
     key = ""
 
     with Server(tmp_path) as server:
@@ -185,14 +187,31 @@ def test_the_session_of_an_operator_prints_what_it_says(tmp_path: Path) -> None:
         _, key = server.call("GET", "/131/login")
         for score in ("1220", "999999"):
             server.call("POST", f"/2/score?sessionkey={key}", score)
-        script = "".join(f"{command}\necho --\n" for command, *_ in steps)
-        script = script.replace(":8080", f":{server.port}").replace("curl ", "curl -sS ")
-        script = script.replace("$(scoresvc ", f"$({sys.executable} -m scoresvc ")
-        result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        outputs = run_in_shell(server, [command for command, *_ in steps])
 
-    assert result.stderr == ""
-    for output, (_, _, printed) in zip(result.stdout.split("--\n"), steps, strict=False):
+    for output, (_, _, printed) in zip(outputs, steps, strict=True):
         assert masked(output).strip() == masked(printed).strip()
+
+
+def test_the_session_about_a_level_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "scoresvc level" in block]
+    steps = [step.partition("\n") for step in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
+
+    with Server(tmp_path) as server:
+        outputs = run_in_shell(server, [command for command, *_ in steps])
+
+    for output, (_, _, printed) in zip(outputs, steps, strict=True):
+        assert DATE.sub("DATE", masked(output)).strip() == DATE.sub("DATE", masked(printed)).strip()
+
+
+def run_in_shell(server: Server, commands: Sequence[str]) -> list[str]:
+    """Returns what each command prints in one shell beside the server."""
+    script = "".join(f"{command}\necho --\n" for command in commands)
+    script = script.replace(":8080", f":{server.port}").replace("curl ", "curl -sS ")
+    script = re.sub(r"(^|\$\()scoresvc ", rf"\1{sys.executable} -m scoresvc ", script, flags=re.MULTILINE)
+    result = subprocess.run(["bash", "-c", script], cwd=server.folder, capture_output=True, text=True, timeout=20)
+    assert result.stderr == ""
+    return result.stdout.split("--\n")[:-1]
 
 
 def masked(text: str) -> str:

@@ -11,6 +11,8 @@ from scoresvc.errors import Unavailable
 PURGE_INTERVAL = 10.0  # seconds
 PURGE_SLICE = 200  # rows in one transaction
 
+Slice = tuple[float, int]  # now in Unix seconds, how many rows at most
+
 log = logging.getLogger("scoresvc.database")
 
 

@@ -115,6 +115,12 @@ class AdminStore(Protocol):
         NotUndoable.
         """
 
+    def maintain(self, count: int) -> int:
+        """Ends a ban that has run out, and deletes old submissions and periods, of which it looks at `count` at most.
+
+        Returns `count` where there may be more.
+        """
+
     def token_of(self, text: str) -> Token | None:
         """Returns the token, unless it is unknown or has expired; as it was at most a second ago."""
 

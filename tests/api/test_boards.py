@@ -70,6 +70,7 @@ def test_a_rank_in_json_says_where_a_player_stands(app: TestApp, fill: Fill) -> 
         "players": 2,
         "percentile": 50.0,
         "reached_at": STARTED,
+        "period": "all",
     }
 
 
@@ -108,11 +109,12 @@ def test_a_list_in_json_says_ranks_times_and_players(app: TestApp, fill: Fill) -
             {"rank": 2, "user": 131, "score": 1220, "reached_at": STARTED},
         ],
         "next": None,
+        "period": "all",
     }
 
 
 def test_an_empty_level_is_an_empty_list(app: TestApp) -> None:
-    assert get(app, "/2/highscorelist") == {"level": 2, "players": 0, "entries": [], "next": None}
+    assert get(app, "/2/highscorelist") == {"level": 2, "players": 0, "entries": [], "next": None, "period": "all"}
 
 
 def test_pages_follow_each_other_to_the_end(app: TestApp, fill: Fill) -> None:
@@ -248,8 +250,9 @@ def test_a_user_s_scores_are_listed_by_level(app: TestApp, fill: Fill) -> None:
             {"level": 1, "score": 7, "rank": 1, "players": 1},
             {"level": 2, "score": 1220, "rank": 2, "players": 2},
         ],
+        "period": "all",
     }
-    assert get(app, "/9/scores") == {"user": 9, "scores": []}
+    assert get(app, "/9/scores") == {"user": 9, "scores": [], "period": "all"}
     assert app.get("/9/scores").text == ""
 
 
@@ -348,7 +351,7 @@ def test_no_users_are_an_empty_list(app: TestApp, fill: Fill, users: str) -> Non
 
     assert app.get("/2/highscorelist", {"users": users}).text == ""
     board = app.get("/2/highscorelist", {"users": users}, headers=JSON).json
-    assert board == {"level": 2, "players": 1, "entries": [], "next": None}
+    assert board == {"level": 2, "players": 1, "entries": [], "next": None, "period": "all"}
 
 
 @pytest.mark.parametrize("users", ["1,2,", ",1,2", "1,,2", "1, 2", " 1 , 2 ", ",".join(["1"] + [""] * 1001 + ["2"])])

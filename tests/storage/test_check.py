@@ -52,9 +52,9 @@ def test_in_a_sound_database_no_problems_are_found(filled: Path, capsys: pytest.
     [
         ("UPDATE bands SET players = players + 1 WHERE level_id = 2", "level 2: the band from"),
         ("DELETE FROM bands WHERE level_id = 3", "level 3 has 5000 players, but no bands"),
-        ("UPDATE levels SET players = 7 WHERE level_id = 3", "level 3 has 5000 players, not 7"),
+        ("UPDATE boards SET players = 7 WHERE level_id = 3", "level 3 has 5000 players, not 7"),
         (
-            "DROP TRIGGER score_insert; INSERT INTO scores VALUES (4, 1, 1, 1)",
+            "DROP TRIGGER score_insert; INSERT INTO scores VALUES (4, 0, 1, 1, 1)",
             "the trigger score_insert is missing\nlevel 4 has 1 players, not 0",
         ),
         (
@@ -83,7 +83,7 @@ def test_a_score_that_is_missing_from_an_index_is_said_and_repaired(
         connection.execute(writable)
         connection.execute("DELETE FROM sqlite_schema WHERE name = 'scores_by_rank'")
     with closing(sqlite3.connect(filled)) as connection, connection:
-        connection.execute("INSERT INTO scores VALUES (2, 9999, 5, 5)")
+        connection.execute("INSERT INTO scores VALUES (2, 0, 9999, 5, 5)")
         connection.execute(writable)
         connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
 
@@ -96,8 +96,8 @@ def test_a_score_that_is_missing_from_an_index_is_said_and_repaired(
     "sql",
     [
         "UPDATE bands SET players = 0",
-        "DELETE FROM bands; DELETE FROM levels",
-        "INSERT INTO levels VALUES (9, 1)",
+        "DELETE FROM bands; DELETE FROM boards",
+        "INSERT INTO boards VALUES (9, 0, 1)",
     ],
 )
 def test_repair_rebuilds_the_ranks(filled: Path, damage: Damage, capsys: pytest.CaptureFixture[str], sql: str) -> None:
@@ -125,7 +125,7 @@ def test_a_check_needs_a_database_of_this_version(tmp_path: Path, capsys: pytest
 
     missing, old = capsys.readouterr().err.splitlines()
     assert "there is no database" in missing
-    assert "version 1, not 3; run scoresvc migrate" in old
+    assert "version 1, not 4; run scoresvc migrate" in old
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

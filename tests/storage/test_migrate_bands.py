@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from scoresvc.storage.pages import BoardId
 from scoresvc.storage.sqlite import migrate as module
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
@@ -46,18 +47,18 @@ def migrate_at(path: Path) -> list[str]:
         return migrate(database)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, version: int) -> None:
     path = tmp_path / "scores.sqlite3"
     make(path, version)
-    counts = "SELECT * FROM bands", "SELECT * FROM levels"
+    counts = "SELECT * FROM bands", "SELECT * FROM boards"
 
     migrate_at(path)
 
     migrated = read(path, *counts)
     with closing(sqlite3.connect(path)) as connection:
         assert list(faults(connection)) == []
-        assert rank_of(connection, 1, 500_000) == 1 + sum(
+        assert rank_of(connection, BoardId(1, 0), 500_000) == 1 + sum(
             user * 618_033_989 % 1_000_000 > 500_000 for user in range(PLAYERS)
         )
         rebuild(connection)

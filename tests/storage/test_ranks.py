@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoresvc.storage.pages import BoardId
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
 from scoresvc.storage.sqlite.ranks import faults, players_of, rank_of, rebuild
@@ -43,7 +44,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 def insert(connection: sqlite3.Connection, level: int, user: int, score: int) -> None:
-    connection.execute("INSERT INTO scores VALUES (?, ?, ?, 0)", (level, user, score))
+    connection.execute("INSERT INTO scores VALUES (?, 0, ?, ?, 0)", (level, user, score))
 
 
 def count_rows(connection: sqlite3.Connection, table: str) -> int:
@@ -66,9 +67,9 @@ def post(batch: list[tuple[int, int, int]]) -> Change:
     def change(connection: sqlite3.Connection, model: Scores) -> None:
         connection.executemany(
             """
-            INSERT INTO scores (level_id, user_id, score, reached_at)
-            VALUES (?, ?, ?, 0)
-            ON CONFLICT (level_id, user_id)
+            INSERT INTO scores (level_id, period, user_id, score, reached_at)
+            VALUES (?, 0, ?, ?, 0)
+            ON CONFLICT (level_id, period, user_id)
               DO UPDATE SET score = excluded.score,
                             reached_at = excluded.reached_at
                       WHERE excluded.score > scores.score
@@ -149,7 +150,7 @@ def set_level_and_scores(level: int, new_level: int, score: int) -> Change:
 
 def insert_if_new(level: int, user: int, score: int) -> Change:
     def change(connection: sqlite3.Connection, model: Scores) -> None:
-        connection.execute("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, 0)", (level, user, score))
+        connection.execute("INSERT OR IGNORE INTO scores VALUES (?, 0, ?, ?, 0)", (level, user, score))
         model.setdefault((level, user), score)
 
     return change
@@ -183,18 +184,18 @@ def test_ranks_and_players_are_exact_whatever_is_changed_in_scores(changes: list
 
             for level in LEVELS:
                 of_level = [score for (of, _), score in model.items() if of == level]
-                assert players_of(connection, level) == len(of_level)
+                assert players_of(connection, BoardId(level, 0)) == len(of_level)
                 for score in {0, 5, SCORE_MAX, *of_level}:
-                    assert rank_of(connection, level, score) == 1 + sum(other > score for other in of_level)
+                    assert rank_of(connection, BoardId(level, 0), score) == 1 + sum(other > score for other in of_level)
             assert list(faults(connection)) == []
 
 
 edits = st.one_of(
     st.tuples(st.just("UPDATE bands SET players = ? WHERE lowest_score % 3 = ?"), st.integers(-9, 99), users),
-    st.tuples(st.just("UPDATE levels SET players = ? WHERE level_id = ?"), st.integers(-9, 99), levels),
+    st.tuples(st.just("UPDATE boards SET players = ? WHERE level_id = ?"), st.integers(-9, 99), levels),
     st.tuples(st.just("DELETE FROM bands WHERE level_id = ? AND lowest_score <= ?"), levels, scores),
-    st.tuples(st.just("DELETE FROM levels WHERE level_id IN (?, ?)"), levels, levels),
-    st.tuples(st.just("INSERT OR REPLACE INTO bands VALUES (1, ?, 1, ?)"), scores, st.integers(-9, 99)),
+    st.tuples(st.just("DELETE FROM boards WHERE level_id IN (?, ?)"), levels, levels),
+    st.tuples(st.just("INSERT OR REPLACE INTO bands VALUES (1, 0, ?, 1, ?)"), scores, st.integers(-9, 99)),
     st.tuples(st.just("UPDATE bands SET width = 1 << ? WHERE level_id = ?"), st.integers(0, 31), levels),
 )
 
@@ -277,7 +278,7 @@ def test_scores_that_rise_for_ever_leave_no_trail_of_bands() -> None:
 def test_a_level_whose_last_player_leaves_has_no_players(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM scores WHERE level_id = 1")
 
-    assert (players_of(connection, 1), rank_of(connection, 1, 0)) == (0, 1)
+    assert (players_of(connection, BoardId(1, 0)), rank_of(connection, BoardId(1, 0), 0)) == (0, 1)
     assert list(faults(connection)) == []
 
 
@@ -300,14 +301,14 @@ def test_counts_that_are_right_have_no_faults(connection: sqlite3.Connection) ->
             "DELETE FROM bands WHERE level_id = 2 AND lowest_score = 32",
             "level 2: the band from 0 to 64 cannot be 32 wide",
         ),
-        ("INSERT INTO bands VALUES (2, 16, 16, 2)", "level 2: the band from 0 to 16 cannot be 32 wide"),
-        ("INSERT INTO bands VALUES (9, 0, 2147483648, 1)", "level 9: the band from 0 has 0 players, not 1"),
-        ("INSERT INTO bands VALUES (2, -4, 4, 0)", "level 2 has its first band from -4, not from 0"),
+        ("INSERT INTO bands VALUES (2, 0, 16, 16, 2)", "level 2: the band from 0 to 16 cannot be 32 wide"),
+        ("INSERT INTO bands VALUES (9, 0, 0, 2147483648, 1)", "level 9: the band from 0 has 0 players, not 1"),
+        ("INSERT INTO bands VALUES (2, 0, -4, 4, 0)", "level 2 has its first band from -4, not from 0"),
         ("UPDATE bands SET width = 31, lowest_score = 1 WHERE lowest_score = 0", "the band from 1 to 32 cannot be 31"),
-        ("UPDATE levels SET players = 19 WHERE level_id = 2", "level 2 has 20 players, not 19"),
-        ("DELETE FROM levels", "level 1 has 20 players, not 0"),
-        ("INSERT INTO levels VALUES (9, 1)", "level 9 has 0 players, not 1"),
-        ("REPLACE INTO scores VALUES (2, 19, 0, 0)", "level 2 has 20 players, not 21"),
+        ("UPDATE boards SET players = 19 WHERE level_id = 2", "level 2 has 20 players, not 19"),
+        ("DELETE FROM boards", "level 1 has 20 players, not 0"),
+        ("INSERT INTO boards VALUES (9, 0, 1)", "level 9 has 0 players, not 1"),
+        ("REPLACE INTO scores VALUES (2, 0, 19, 0, 0)", "level 2 has 20 players, not 21"),
         ("UPDATE OR REPLACE scores SET user_id = 0 WHERE user_id = 19", "the band from 0 has 3 players, not 4"),
     ],
 )
@@ -332,6 +333,6 @@ def test_a_large_level_without_bands_is_a_fault() -> None:
 def test_a_replace_that_fires_delete_triggers_is_no_fault(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA recursive_triggers = ON")
     for user in range(20):
-        connection.execute("REPLACE INTO scores VALUES (2, ?, ?, 0)", (user, user % 3))
+        connection.execute("REPLACE INTO scores VALUES (2, 0, ?, ?, 0)", (user, user % 3))
 
     assert list(faults(connection)) == []

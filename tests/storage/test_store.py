@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scoresvc import config
 from scoresvc.config import Config
+from scoresvc.scores import ActiveSession
 from scoresvc.storage import Store, open_store
 from scoresvc.storage.purging import PURGE_SLICE, Purger
 from tests.conftest import Clock, NewDatabase, Query, high_scores
@@ -29,10 +30,11 @@ def test_a_key_is_letters_and_digits_and_never_stored(store: Store, database_pat
 def test_a_session_is_found_by_its_key_until_it_expires(store: Store, clock: Clock) -> None:
     key = store.sessions.log_in(7).result().key
 
-    assert store.sessions.user_of(key) == 7
-    assert store.sessions.user_of("A" * 32) is None
-    clock.now += 600
-    assert store.sessions.user_of(key) is None
+    clock.now += 60
+    assert store.sessions.find(key) == ActiveSession(7, 60)
+    assert store.sessions.find("A" * 32) is None
+    clock.now += 540
+    assert store.sessions.find(key) is None
 
 
 def test_with_one_session_per_user_a_login_ends_the_earlier_ones(settings: Config) -> None:
@@ -40,7 +42,8 @@ def test_with_one_session_per_user_a_login_ends_the_earlier_ones(settings: Confi
     with closing(open_store(settings)) as store:
         old, other, new = (store.sessions.log_in(user).result().key for user in (7, 8, 7))
 
-        assert [store.sessions.user_of(key) for key in (old, other, new)] == [None, 8, 7]
+        found = [store.sessions.find(key) for key in (old, other, new)]
+        assert [session and session.user_id for session in found] == [None, 8, 7]
 
 
 def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Clock, query: Query) -> None:
@@ -53,7 +56,7 @@ def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Cl
     Purger(store.sessions.delete_expired).purge()
 
     assert query("SELECT user_id FROM sessions") == [(7,)]
-    assert store.sessions.user_of(key) == 7
+    assert store.sessions.find(key) == ActiveSession(7, 300)
 
 
 def test_sessions_and_scores_are_there_after_a_restart(store: Store, settings: Config, clock: Clock) -> None:
@@ -62,7 +65,7 @@ def test_sessions_and_scores_are_there_after_a_restart(store: Store, settings: C
     store.close()
 
     with closing(open_store(settings, clock)) as restarted:
-        assert restarted.sessions.user_of(key) == 7
+        assert restarted.sessions.find(key) == ActiveSession(7, 0)
         assert high_scores(restarted, 2) == "7=1500"
 
 

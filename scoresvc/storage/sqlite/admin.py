@@ -27,6 +27,7 @@ from scoresvc.storage.sqlite.acting import Acting, read_output, write_row
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.ledger import SqliteLedger, make_record
 from scoresvc.storage.sqlite.ledger_scores import Touched
+from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.transactions import Begin
 from scoresvc.storage.sqlite.versions import TOKENS, LevelVersions
 from scoresvc.storage.write import Write
@@ -45,6 +46,7 @@ class Admin:
         versions: LevelVersions,
         begin: Begin,
         acting: Acting,
+        maintenance: Maintenance,
         options: LevelOptions,
         clock: Callable[[], float],
     ) -> None:
@@ -52,6 +54,7 @@ class Admin:
         self._versions = versions
         self._begin = begin
         self._act = acting.act
+        self._maintain = maintenance.maintain
         self._options = options
         self._clock = clock
         self._tokens: Cache[bytes, Token | None] = Cache(TOKENS_CACHED, CACHE_AGE_MAX)
@@ -61,6 +64,9 @@ class Admin:
 
     def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
         return self._begin(self._act, write_row(actor, action), read_output)
+
+    def maintain(self, count: int) -> int:
+        return self._begin(self._maintain, (self._clock(), count), int).result()
 
     def token_of(self, text: str) -> Token | None:
         token_hash = hash_key(text)

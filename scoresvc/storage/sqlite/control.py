@@ -33,14 +33,23 @@ class ControlThread:
         self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._woken:
-                    return
-                if key.data is None:
-                    self._accept()
-                else:
-                    self._answer(key.data)
+        with self._selector, self._woken:
+            while not self._answer_all():
+                pass
+            for key in self._selector.get_map().values():
+                if key.data is not None:
+                    key.data.close()
+
+    def _answer_all(self) -> bool:
+        """Answers what has come, or waits for something; returns whether it is time to stop."""
+        for key, _ in self._selector.select():
+            if key.fileobj is self._woken:
+                return True
+            if key.data is None:
+                self._accept()
+            else:
+                self._answer(key.data)
+        return False
 
     def _accept(self) -> None:
         if stream := self._control.accept():
@@ -71,9 +80,4 @@ class ControlThread:
         """To be called before the writer stops."""
         self._waking.close()
         self._thread.join()
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, MessageStream):
-                key.data.close()
-        self._selector.close()
-        self._woken.close()
         self._control.close()

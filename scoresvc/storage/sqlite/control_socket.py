@@ -65,6 +65,7 @@ class ControlSocket:
         if self.listener is None:
             return
         self.listener.close()
+        self.listener = None
         with suppress(OSError):
             if self._made and os.path.samestat(self._made, self._path.stat()):
                 self._path.unlink()

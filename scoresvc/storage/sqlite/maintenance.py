@@ -1,16 +1,14 @@
 """Ends bans that have run out and deletes old submissions and old periods, a slice at a time, in the writer.
 
-Theory of operation: like the purge of sessions, each of these is a change whose row is (now in Unix seconds, how many
-rows at most) and whose output is how many were deleted or looked at: as many as allowed means that there may be more,
-and another slice follows at once. Old submissions and old periods are found by going through all of them in the order
-of their keys; after the last one the next pass waits for PASS_INTERVAL. Where a pass is, only this process knows:
-after a restart it starts again.
+Theory of operation: like the purge of sessions, this is a change whose row is (now in Unix seconds, how many rows at
+most). Its output is how many rows it looked at: as many as allowed means that there may be more, and another slice
+follows at once. Old submissions and old periods are found by going through all of them in the order of their keys;
+after the last one the next pass waits for PASS_INTERVAL. Where a pass is, only this process knows: after a restart it
+starts again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from scoresvc.actions import EndBan
@@ -18,12 +16,12 @@ from scoresvc.config import Config
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.periods import ALL
 from scoresvc.storage.moderation import perform
+from scoresvc.storage.purging import Slice
 from scoresvc.storage.rebuilding import is_kept
 from scoresvc.storage.sqlite.acting import Announcer
 from scoresvc.storage.sqlite.ledger import SqliteLedger
 from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.sessions import Slice
 from scoresvc.storage.sqlite.transactions import Change
 
 ACTOR = "scoresvc"  # in the audit log
@@ -48,7 +46,7 @@ class Pass:
 
 
 class Maintenance:
-    """`changes` are to be made periodically."""
+    """What the writer does periodically."""
 
     def __init__(self, announcer: Announcer, config: Config) -> None:
         self._announcer = announcer
@@ -58,23 +56,18 @@ class Maintenance:
         self._touched = Touched()
         self._submissions = Pass(0)
         self._boards = Pass((-1, ALL))
-        self.changes = (
-            self._make_change("end_bans", self._end_ban),
-            self._make_change("purge_submissions", self._purge_submissions),
-            self._make_change("purge_periods", self._purge_periods),
-        )
+        self.maintain = Change("maintain", self._maintain, self._after_commit)
 
-    def _make_change(self, name: str, run_one: Callable[[sqlite3.Connection, float, int], int]) -> Change[Slice, int]:
-        return Change(name, partial(self._run, run_one), self._after_commit)
-
-    def _run(
-        self,
-        run_one: Callable[[sqlite3.Connection, float, int], int],
-        connection: sqlite3.Connection,
-        slices: list[Slice],
-    ) -> list[int]:
+    def _maintain(self, connection: sqlite3.Connection, slices: list[Slice]) -> list[int]:
         self._touched = Touched()
-        return [run_one(connection, now, count) for now, count in slices]
+        return [
+            max(
+                self._end_ban(connection, now, count),
+                self._purge_submissions(connection, now, count),
+                self._purge_periods(connection, now, count),
+            )
+            for now, count in slices
+        ]
 
     def _after_commit(self, connection: sqlite3.Connection, slices: list[Slice], outputs: list[int]) -> None:
         self._announcer.announce(connection, self._touched)

@@ -8,6 +8,7 @@ from scoresvc.errors import Banned
 from scoresvc.scores import ActiveSession, Session, Timestamp
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
+from scoresvc.storage.purging import Slice
 from scoresvc.storage.sqlite.appends import LOG_IN, Appends, NewSession
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
@@ -17,8 +18,6 @@ from scoresvc.storage.write import Write
 
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
-
-Slice = tuple[float, int]  # now in Unix seconds, the number of sessions
 
 
 class Sessions:

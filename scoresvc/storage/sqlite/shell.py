@@ -22,6 +22,7 @@ from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.control_socket import connect
 from scoresvc.storage.sqlite.ledger import SqliteLedger
 from scoresvc.storage.sqlite.ledger_scores import Touched
+from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.store import open_database
 from scoresvc.storage.sqlite.transactions import Begin, Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
@@ -37,9 +38,10 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
         client = connect(path)
         begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(_open_writer(config))
         versions = stack.enter_context(closing(_open_versions(path)))
-        acting = Acting(Announcer(versions), config.levels, time.time)
+        announcer = Announcer(versions)
+        changes = Acting(announcer, config.levels, time.time), Maintenance(announcer, config)
         readers = stack.enter_context(closing(Readers(path)))
-        admin = Admin(readers, versions, begin, acting, config.levels, time.time)
+        admin = Admin(readers, versions, begin, *changes, config.levels, time.time)
         yield AdminAccess(admin, partial(_read_settings, readers, config.levels))
 
 

@@ -28,9 +28,9 @@ from scoresvc.storage.sqlite.messages import MessageStream
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
-from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions, Slice
+from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions
 from scoresvc.storage.sqlite.sizes import SizeReader
-from scoresvc.storage.sqlite.transactions import Begin, Change, Transactions
+from scoresvc.storage.sqlite.transactions import Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.sqlite.writer_process import WriterProcess
@@ -76,9 +76,8 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
         parts.readers, writer.begin, parts.session_changes, parts.rules, config.sessions.lifetime, clock
     )
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
-    purger = Purger(
-        sessions.delete_expired, *[partial(_purge, writer.begin, each, clock) for each in parts.maintenance.changes]
-    )
+    store = _make_store(config, parts, writer, sessions, clock, database.close)
+    purger = Purger(sessions.delete_expired, store.admin.maintain)
     purger.start()
 
     def close() -> None:
@@ -89,12 +88,7 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
         parts.close()
         database.close()  # last: only a writing connection leaves no write-ahead log behind
 
-    return _make_store(config, parts, writer, sessions, clock, close)
-
-
-def _purge(begin: Begin, purge: Change[Slice, int], clock: Callable[[], float], count: int) -> int:
-    """Makes one slice; returns how many rows it had."""
-    return begin(purge, (clock(), count), int).result()
+    return store._replace(close=close)
 
 
 def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
@@ -127,7 +121,7 @@ def run_writer(
     scores, sessions, maintenance = parts.score_changes, parts.session_changes, parts.maintenance
     changes = (scores.post, scores.post_and_rank, sessions.log_in, parts.acting.act)
     control = ControlSocket(database.path)
-    status = WriterProcess(transactions, changes, (sessions.purge, *maintenance.changes), streams, control).run()
+    status = WriterProcess(transactions, changes, (sessions.purge, maintenance.maintain), streams, control).run()
     control.close()
     if status == 0:
         database.close()
@@ -176,7 +170,7 @@ def _make_store(
         Scores(writer.begin, parts.score_changes, parts.rules),
         Boards(parts.readers, parts.versions, parts.lists, parts.rules, clock),
         Levels(parts.readers, parts.rules, clock),
-        Admin(parts.readers, parts.versions, writer.begin, parts.acting, config.levels, clock),
+        Admin(parts.readers, parts.versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),
         ENGINE,
         migrate.newest_version(),
         parts.counters,

@@ -17,11 +17,10 @@ from typing import Any
 import msgspec
 
 from scoresvc.errors import Unavailable
-from scoresvc.storage.purging import PURGE_INTERVAL, PURGE_SLICE
+from scoresvc.storage.purging import PURGE_INTERVAL, PURGE_SLICE, Slice
 from scoresvc.storage.sqlite.control_socket import ControlSocket
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.messages import MessageStream, WriteReply
-from scoresvc.storage.sqlite.sessions import Slice
 from scoresvc.storage.sqlite.transactions import Change, Transactions, log
 from scoresvc.storage.sqlite.writer import refuse_late
 from scoresvc.storage.write import Write
