@@ -65,5 +65,7 @@ class LevelVersions:
         return version
 
     def close(self) -> None:
-        self._slots.release()
+        """Who asks later reads the database, which then says what there is to say."""
+        mapped, self._slots = self._slots, memoryview(bytes(2 * SLOTS * SLOT_BYTES)).cast("Q")
+        mapped.release()
         self._memory.close()
