@@ -65,5 +65,7 @@ class LevelVersions:
         return version
 
     def close(self) -> None:
-        self._slots.release()
+        """What comes later finds another version than before, and is refused by the database that is closed, too."""
+        slots, self._slots = self._slots, memoryview(bytearray(len(self._memory))).cast("Q")
+        slots.release()
         self._memory.close()
