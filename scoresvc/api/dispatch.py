@@ -201,7 +201,10 @@ class Exchange:
         if route is None or route.is_logged:
             call = _describe(request.method, request.path, status)
             log_access(request.remote_address, self._number, call, status, seconds)
-        common = NOT_CROSS_ORIGIN if self._is_admin else context.cross_origin.headers_for(request.headers)
+        if route.is_admin if route else is_admin(request.path):
+            common = NOT_CROSS_ORIGIN
+        else:
+            common = context.cross_origin.headers_for(request.headers)
         made = _make_headers(content_type, len(body), headers, common)
         return Response(status, made, b"" if request.method == "HEAD" else body, etag)
 

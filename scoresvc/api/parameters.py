@@ -54,10 +54,11 @@ BODY_REFUSALS = (
 class Sent:
     """What a client sent with a request: all that the parameters of a call read."""
 
-    fields: Fields = NO_FIELDS  # of the body, once a parameter that is in it has been read
+    __slots__ = ("_body_form", "_query", "_query_reader", "fields", "request")
 
     def __init__(self, request: Request, query_reader: QueryReader, body_form: BodyForm) -> None:
         self.request = request
+        self.fields = NO_FIELDS  # of the body, once a parameter that is in it has been read
         self._query_reader = query_reader
         self._body_form = body_form
         self._query: Mapping[str, str] | None = None
@@ -74,14 +75,16 @@ class Sent:
 
     def read_body(self) -> Fields:
         """Returns the fields of the body. Raises BODY_REFUSALS, and what `read_fields` raises."""
-        if self.fields is NO_FIELDS:
-            body = self.request.body
-            if isinstance(body, Refusal):
-                raise body
-            if len(body) > BODY_BYTES_MAX:
-                raise BodyTooLarge
-            self.fields = read_fields(self.request.headers, body, self._body_form)
-        return self.fields
+        if self.fields is not NO_FIELDS:
+            return self.fields
+        request = self.request
+        body = request.body
+        if isinstance(body, Refusal):
+            raise body
+        if len(body) > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        self.fields = fields = read_fields(request.headers, body, self._body_form)
+        return fields
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Operator:
         self._app = app
         self._token = token
 
-    def ask(self, method: str, path: str, body: str = "", status: int = 200, **headers: str) -> TestResponse:
+    def ask(self, method: str, path: str, body: str = "", status: int | str = 200, **headers: str) -> TestResponse:
         """A body is a form unless `Content_Type` says otherwise."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if self._token:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from webtest import TestApp
 
 from scoresvc.actions import SetLevel
@@ -15,7 +18,7 @@ from scoresvc.api.call import Call
 from scoresvc.cli import main
 from scoresvc.limits import UINT31_MAX
 from scoresvc.storage import Store
-from tests.api.operators import JSON, Operator, add_token, body_of, path_of
+from tests.api.operators import EXAMPLES, JSON, Operator, add_token, body_of, path_of
 from tests.conftest import Clock, high_scores
 from tests.running import Server
 
@@ -100,6 +103,36 @@ def test_a_path_that_is_unknown_is_told_those_that_are(operator: Operator) -> No
     sentence = operator.ask("GET", "nothing", status=404).text
 
     assert not [call.path for call in ADMIN_CALLS if call.path not in sentence]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    call=st.sampled_from(ADMIN_CALLS),
+    number=st.sampled_from(["0", "2", "131", str(2**31), str(2**63 - 1), "9" * 19]),
+    name=st.sampled_from(
+        ["user", "until", "reason", "hide", "rebuild", "min", "zone", "title", "state", "after", "period"]
+    ),
+    value=st.one_of(st.text(max_size=20), st.from_regex("[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}Z)?")),
+    form=st.sampled_from(["query", "form", "json"]),
+)
+def test_whatever_an_operator_sends_is_no_bug(
+    operator: Operator, call: Call, number: str, name: str, value: str, form: str
+) -> None:
+    path = path_of(call, **dict.fromkeys(EXAMPLES, number)).partition("?")[0]
+    encoded = urlencode({name: value}, errors="replace")
+    if form == "query":
+        path, encoded = f"{path}?{encoded}", ""
+    body = json.dumps({name: value}) if form == "json" else encoded
+
+    response = operator.ask(
+        call.method,
+        path,
+        body,
+        "*",
+        Content_Type="application/json" if form == "json" else "application/x-www-form-urlencoded",
+    )
+
+    assert response.status_int in (200, 400, 404, 409, 410, 413)
 
 
 # History and moderation
@@ -323,9 +356,9 @@ def test_settings_are_sent_in_a_form_in_json_or_in_the_query(
 ) -> None:
     operator.ask("PUT", f"levels/2?{query}", body, Content_Type=content_type)
 
-    settings = store.levels.settings_of(2)
-    assert (settings.min, settings.title, settings.periods) == (5, "Green Hill", ("day", "week"))
-    assert (settings.listed, settings.order) == (False, "desc")
+    found = store.levels.settings_of(2)
+    assert (found.min, found.title, found.periods) == (5, "Green Hill", ("day", "week"))
+    assert (found.listed, found.order) == (False, "desc")
 
 
 @pytest.mark.parametrize("body", ['{"min": null, "periods": []}', '{"min": "", "periods": "none"}'])
@@ -334,8 +367,8 @@ def test_null_takes_a_setting_back_to_its_default(store: Store, operator: Operat
 
     operator.ask_json("PUT", "levels/2", body)
 
-    settings = store.levels.settings_of(2)
-    assert (settings.min, settings.max, settings.periods) == (None, 9999, ())
+    found = store.levels.settings_of(2)
+    assert (found.min, found.max, found.periods) == (None, 9999, ())
 
 
 @pytest.mark.parametrize(
