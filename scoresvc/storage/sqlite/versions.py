@@ -66,6 +66,6 @@ class LevelVersions:
 
     def close(self) -> None:
         """What comes later finds another version than before, and is refused by the database that is closed, too."""
-        slots, self._slots = self._slots, memoryview(bytearray(len(self._memory))).cast("Q")
+        slots, self._slots = self._slots, memoryview(bytearray(2 * SLOTS * SLOT_BYTES)).cast("Q")
         slots.release()
         self._memory.close()
