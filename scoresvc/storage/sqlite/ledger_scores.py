@@ -127,10 +127,11 @@ class ScoreLedger:
         )
 
     def scores(self, level_id: int, user_id: int) -> list[StoredScore]:
+        # SQLite would take the index that covers the question, and go through the whole level.
         rows = self._fetch(
             """
             SELECT period, user_id, score, reached_at
-              FROM scores
+              FROM scores INDEXED BY scores_by_user
              WHERE user_id = :user_id AND level_id = :level_id
             """,
             {"user_id": user_id, "level_id": level_id},

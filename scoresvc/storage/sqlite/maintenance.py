@@ -163,7 +163,7 @@ DELETE_SUBMISSIONS = """
                                 FROM level_settings
                                WHERE level_id = submissions.level_id), 'best') <> 'sum'
                 AND NOT EXISTS (SELECT 1
-                                  FROM scores
+                                  FROM scores INDEXED BY scores_by_user
                                  WHERE user_id = submissions.user_id
                                    AND level_id = submissions.level_id
                                    AND reached_at = submissions.posted_at)

@@ -124,7 +124,8 @@ def run_writer(
     status = WriterProcess(transactions, changes, (sessions.purge, maintenance.maintain), streams, control).run()
     control.close()
     if status == 0:
-        database.close()
+        parts.close()
+        database.close()  # last, see `open_store`
     return status
 
 
