@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+from scoresvc.storage.postgres.library import psycopg
 from tests import postgres
 from tests.postgres import QUICK, Cluster, find_program
 
@@ -70,3 +72,26 @@ def _making(node: Cluster, name: str) -> Iterator[None]:
     yield
     with node.connect() as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def levels_of(port: int) -> str:
+    """Returns the query for the levels of the worker on `port`."""
+    return f"""
+    SELECT level_id
+      FROM levels
+     WHERE get_shard_id_for_distribution_column('levels', level_id)
+           IN (SELECT shardid FROM citus_shards WHERE nodeport = {port})
+    """
+
+
+def names_a_table(query: str) -> bool:
+    """Returns whether a statement reads or writes a table that is distributed."""
+    return any(f" {table} " in f"{query} ".replace("\n", " ") for table in ("levels", "scores", "bands", "sessions"))
+
+
+def explain(url: str, query: str, values: Any) -> str:
+    """Returns the plan of a statement."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(f"EXPLAIN {query}".encode(), values).fetchall()
+        connection.rollback()
+    return "".join(f"{line}\n" for (line,) in rows)

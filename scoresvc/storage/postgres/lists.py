@@ -41,6 +41,10 @@ ANSWER_WAIT = 3.0  # seconds; a query takes a few milliseconds
 PREPARED = b"scoresvc_lists"
 
 
+# The plan is made while the tables are young, and kept when they have grown: a list is 15 entries of the index.
+PLANNING = b"SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off"
+
+
 class ListReader(Protocol):
     def begin(self, level_id: int) -> Write[str]:
         """Begins to read a level's list. Raises Unavailable where no more may wait."""
@@ -165,6 +169,7 @@ class LoopLists:
             connection = self._pool.borrow()
             try:
                 if self._pool.prepares:
+                    _require(connection.pgconn.exec_(PLANNING), psycopg.pq.ExecStatus.COMMAND_OK)
                     prepared = connection.pgconn.prepare(PREPARED, self._thread_lists.query)
                     _require(prepared, psycopg.pq.ExecStatus.COMMAND_OK)
                 loop.call_soon_threadsafe(self._adopt, connection)
