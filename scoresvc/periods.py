@@ -100,6 +100,11 @@ def name_of(number: int) -> str:
     return "-".join(filter(None, (digits[:4], digits[4:6], digits[6:])))
 
 
+def name_of_board(level_id: int, number: int) -> str:
+    """Returns how operators are told which board something is about."""
+    return f"level {level_id}" if number == ALL else f"level {level_id}, {name_of(number)}"
+
+
 def first_day(number: int) -> date:
     """Returns the day with which a period starts. Raises ValueError where there is no such date."""
     digits = str(number)

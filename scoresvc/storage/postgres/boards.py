@@ -6,75 +6,147 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import msgspec
+
+from scoresvc.errors import NoSuchPeriod
+from scoresvc.levels import PERIOD_KINDS
+from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period
 from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.pages import TOP, make_standing, read_around, read_page, read_users
+from scoresvc.storage.ledger import turn
+from scoresvc.storage.pages import (
+    TOP,
+    BoardId,
+    View,
+    fields_of,
+    make_standing,
+    read_around,
+    read_page,
+    read_users,
+)
+from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.lists import ListReader
 from scoresvc.storage.postgres.reading import Reader
+from scoresvc.storage.postgres.rules import Rules
 from scoresvc.storage.write import Write
+
+BoardScore = tuple[int, int, int, int, int]  # level, period, turned score, rank, players
 
 
 class SharedBoards:
-    """Reads boards, see `BoardStore`. Nothing is cached: another node may change any level at any time."""
+    """Reads boards, see `BoardStore`. No board is cached: another node may change any at any time."""
 
-    def __init__(self, reader: Reader, lists: ListReader, cursors: Cursors) -> None:
+    def __init__(
+        self, reader: Reader, lists: ListReader, cursors: Cursors, rules: Rules, clock: DatabaseClock
+    ) -> None:
         self._reader = reader
         self._lists = lists
         self._cursors = cursors
+        self._rules = rules
+        self._clock = clock
 
     def high_scores(self, level_id: int) -> Write[str]:
         return self._lists.begin(level_id)
 
-    def page(self, level_id: int, limit: int, after: str | None) -> Board:
-        position = TOP if after is None else self._cursors.read(level_id, after)
+    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
+        position = TOP if after is None else self._cursors.read(level_id, after, period.number)
+        view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_page(snapshot, self._cursors, level_id, limit, position)
+            return read_page(snapshot, self._cursors, view, limit, position)
 
-    def around(self, level_id: int, user_id: int, count: int) -> Board | None:
+    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
+        view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_around(snapshot, self._cursors, level_id, user_id, count)
+            return read_around(snapshot, self._cursors, view, user_id, count)
 
-    def of_users(self, level_id: int, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
+        view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_users(snapshot, level_id, user_ids)
+            return read_users(snapshot, view, user_ids)
 
-    def standing(self, level_id: int, user_id: int) -> Standing | None:
-        rows = self._reader.read(
+    def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
+        view = self._view(level_id, period)
+        for score, reached_at, rank, players in self._read_standing(view.board, user_id):
+            return make_standing(view, Position(score, reached_at, user_id), rank, players)
+        return None
+
+    def _read_standing(self, board: BoardId, user_id: int) -> list[tuple[Any, ...]]:
+        """Returns turned score, time, rank and players, of a user with a score."""
+        return self._reader.read(
             """
-            SELECT score, reached_at, user_id, rank_of(level_id, score), levels.players
+            SELECT score, reached_at, rank_of(level_id, period, score), boards.players
               FROM scores
-              JOIN levels USING (level_id)
-             WHERE level_id = %(level_id)s AND user_id = %(user_id)s
+              JOIN boards USING (level_id, period)
+             WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = %(user_id)s
             """,
-            {"level_id": level_id, "user_id": user_id},
+            {**board._asdict(), "user_id": user_id},
         )
-        return next((make_standing(level_id, Position(*row[:3]), *row[3:]) for row in rows), None)
 
-    def bests(self, user_id: int) -> list[tuple[int, int]]:
+    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
+        lowest, highest = NUMBERS_OF_KIND[wish.kind]
         rows = self._reader.read(
             """
-            SELECT level_id, score
+            SELECT level_id, period, score
               FROM scores
-             WHERE user_id = %(user_id)s
+             WHERE user_id = %(user_id)s AND period BETWEEN %(lowest)s AND %(highest)s
              ORDER BY level_id
             """,
-            {"user_id": user_id},
+            {"user_id": user_id, "lowest": lowest, "highest": highest},
         )
-        return [(level_id, score) for level_id, score in rows]
+        return [
+            (view.level_id, turn(score, view.settings.order)) for view, (_, _, score) in self._find_views(rows, wish)
+        ]
 
-    def user_scores(self, user_id: int) -> UserScores:
-        rows = self._reader.read(
+    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
+        rows = self._read_user_scores(user_id, *NUMBERS_OF_KIND[wish.kind])
+        scores = [
+            LevelScore(view.level_id, turn(score, view.settings.order), rank, players)
+            for view, (_, _, score, rank, players) in self._find_views(rows, wish)
+        ]
+        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish)))
+
+    def _read_user_scores(self, user_id: int, lowest: int, highest: int) -> list[tuple[Any, ...]]:
+        """Returns level, period, turned score, rank and players of the boards of some periods, by level."""
+        return self._reader.read(
             """
-            SELECT level_id, score, rank_of(level_id, score), levels.players
+            SELECT level_id, period, score, rank_of(level_id, period, score), boards.players
               FROM scores
-              JOIN levels USING (level_id)
-             WHERE user_id = %(user_id)s
+              JOIN boards USING (level_id, period)
+             WHERE user_id = %(user_id)s AND period BETWEEN %(lowest)s AND %(highest)s
              ORDER BY level_id
             """,
-            {"user_id": user_id},
+            {"user_id": user_id, "lowest": lowest, "highest": highest},
         )
-        return UserScores(user_id, tuple(LevelScore(*row) for row in rows))
+
+    def _find_views(
+        self, rows: list[tuple[Any, ...]], wish: PeriodWish
+    ) -> Iterator[tuple[View, tuple[Any, ...]]]:
+        """Yields those of the rows, each of a level and a period, that are of the period that was wished for."""
+        views: dict[int, View | None] = {}
+        for row in rows:
+            level_id, number = row[:2]
+            if level_id not in views:
+                views[level_id] = self._find_view(level_id, wish)
+            view = views[level_id]
+            if view and view.period.number == number:
+                yield view, row
+
+    def _find_view(self, level_id: int, wish: PeriodWish) -> View | None:
+        """Returns None for a level that does not keep periods of this kind."""
+        settings = self._rules.settings_of(level_id)
+        try:
+            return View(level_id, find_period(wish, settings, self._clock.now()), settings)
+        except NoSuchPeriod:
+            return None
+
+    def _period_of_user(self, wish: PeriodWish) -> Period:
+        """Returns the period by the zone of [levels]: the levels may have others."""
+        kinds = msgspec.structs.replace(self._rules.defaults, periods=PERIOD_KINDS)
+        return find_period(wish, kinds, self._clock.now())
+
+    def _view(self, level_id: int, period: Period) -> View:
+        return View(level_id, period, self._rules.settings_of(level_id))
 
     @contextmanager
     def _snapshot(self) -> Iterator[SharedSnapshot]:
@@ -87,31 +159,31 @@ class SharedSnapshot(NamedTuple):
 
     connection: Connection
 
-    def position(self, level_id: int, user_id: int) -> Position | None:
+    def position(self, board: BoardId, user_id: int) -> Position | None:
         rows = self._read(
             """
             SELECT score, reached_at, user_id
               FROM scores
-             WHERE level_id = %(level_id)s AND user_id = %(user_id)s
+             WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = %(user_id)s
             """,
-            level_id=level_id,
+            **board._asdict(),
             user_id=user_id,
         )
         return rows[0] if rows else None
 
-    def positions(self, level_id: int, user_ids: Sequence[int]) -> list[Position]:
+    def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
         return self._read(
             """
             SELECT score, reached_at, user_id
               FROM scores
-             WHERE level_id = %(level_id)s AND user_id = ANY(%(user_ids)s::int[])
+             WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = ANY(%(user_ids)s::int[])
              ORDER BY score DESC, reached_at, user_id
             """,
-            level_id=level_id,
+            **board._asdict(),
             user_ids=list(user_ids),
         )
 
-    def below(self, level_id: int, position: Position, count: int) -> list[Position]:
+    def below(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Those with the score of `position`, then those with a lower one."""
         return self._read(
             """
@@ -119,6 +191,7 @@ class SharedSnapshot(NamedTuple):
               FROM (SELECT score, reached_at, user_id
                       FROM scores
                      WHERE level_id = %(level_id)s
+                       AND period = %(period)s
                        AND score = %(score)s
                        AND (reached_at, user_id) > (%(reached_at)s, %(user_id)s)
                      ORDER BY reached_at, user_id
@@ -127,18 +200,18 @@ class SharedSnapshot(NamedTuple):
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = %(level_id)s AND score < %(score)s
+                     WHERE level_id = %(level_id)s AND period = %(period)s AND score < %(score)s
                      ORDER BY score DESC, reached_at, user_id
                      LIMIT %(count)s) AS lower
              ORDER BY score DESC, reached_at, user_id
              LIMIT %(count)s
             """,
-            level_id=level_id,
+            **board._asdict(),
             count=count,
             **position._asdict(),
         )
 
-    def above(self, level_id: int, position: Position, count: int) -> list[Position]:
+    def above(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Those with the score of `position`, then those with a higher one, the nearest first."""
         return self._read(
             """
@@ -146,6 +219,7 @@ class SharedSnapshot(NamedTuple):
               FROM (SELECT score, reached_at, user_id
                       FROM scores
                      WHERE level_id = %(level_id)s
+                       AND period = %(period)s
                        AND score = %(score)s
                        AND (reached_at, user_id) < (%(reached_at)s, %(user_id)s)
                      ORDER BY reached_at DESC, user_id DESC
@@ -154,23 +228,27 @@ class SharedSnapshot(NamedTuple):
             SELECT score, reached_at, user_id
               FROM (SELECT score, reached_at, user_id
                       FROM scores
-                     WHERE level_id = %(level_id)s AND score > %(score)s
+                     WHERE level_id = %(level_id)s AND period = %(period)s AND score > %(score)s
                      ORDER BY score, reached_at DESC, user_id DESC
                      LIMIT %(count)s) AS higher
              ORDER BY score, reached_at DESC, user_id DESC
              LIMIT %(count)s
             """,
-            level_id=level_id,
+            **board._asdict(),
             count=count,
             **position._asdict(),
         )
 
-    def rank_of(self, level_id: int, score: int) -> int:
-        ((rank,),) = self.connection.execute("SELECT rank_of(%s::int, %s::int)", (level_id, score)).fetchall()
+    def rank_of(self, board: BoardId, score: int) -> int:
+        ((rank,),) = self.connection.execute(
+            "SELECT rank_of(%(level_id)s::int, %(period)s::int, %(score)s::int)", {**board._asdict(), "score": score}
+        ).fetchall()
         return int(rank)
 
-    def players_of(self, level_id: int) -> int:
-        rows = self.connection.execute("SELECT players FROM levels WHERE level_id = %s", (level_id,)).fetchall()
+    def players_of(self, board: BoardId) -> int:
+        rows = self.connection.execute(
+            "SELECT players FROM boards WHERE level_id = %(level_id)s AND period = %(period)s", board._asdict()
+        ).fetchall()
         return int(rows[0][0]) if rows else 0
 
     def _read(self, sql: str, **values: Any) -> list[Position]:

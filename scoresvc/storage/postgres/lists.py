@@ -27,15 +27,20 @@ from scoresvc.storage.postgres.reading import WaitingReader
 from scoresvc.storage.postgres.workers import BATCH_MAX, Batch, Workers
 from scoresvc.storage.write import Write
 
+# $2 is the order of [levels]: where something else is set for a level, that holds.
 LISTS = b"""
-SELECT level_id,
-       (SELECT coalesce(string_agg(user_id || '=' || score, ',' ORDER BY score DESC, reached_at), '')
+SELECT wanted.level_id,
+       (SELECT coalesce(string_agg(user_id || '=' || abs(turned.by - score), ',' ORDER BY score DESC, reached_at), '')
           FROM (SELECT user_id, score, reached_at
                   FROM scores
-                 WHERE scores.level_id = wanted.level_id
+                 WHERE scores.level_id = wanted.level_id AND period = 0
                  ORDER BY score DESC, reached_at, user_id
                  LIMIT 15) AS best)
   FROM unnest($1::int[]) AS wanted (level_id)
+  LEFT JOIN level_settings AS own ON own.level_id = wanted.level_id
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN coalesce(own.settings ->> 'order', CASE WHEN own.settings IS NOT NULL THEN $2::text END) = 'asc'
+                   THEN 2147483647 ELSE 0 END AS by) AS turned
 """
 ANSWER_WAIT = 3.0  # seconds; a query takes a few milliseconds
 PREPARED = b"scoresvc_lists"
@@ -51,10 +56,11 @@ class ListReader(Protocol):
 
 
 class ThreadLists:
-    """Reads lists in a thread, with a query as LISTS; a level without a row has an empty list."""
+    """Reads lists in a thread, with a query as LISTS; a level without a row has an empty list. `order` is of [levels]."""
 
-    def __init__(self, reader: WaitingReader, query: bytes) -> None:
+    def __init__(self, reader: WaitingReader, query: bytes, order: str) -> None:
         self.query = query
+        self.order = order
         self._reader = reader
         self._workers = Workers("lists", 1, self._read, _nothing)
 
@@ -69,7 +75,7 @@ class ThreadLists:
         self._workers.stop()
 
     def _read(self, batch: Batch) -> None:
-        texts: dict[int, str] = dict(self._reader.read_raw(self.query, [_levels_of(batch)]))
+        texts: dict[int, str] = dict(self._reader.read_raw(self.query, [_levels_of(batch), self.order]))
         _finish(batch, texts)
 
 
@@ -108,7 +114,7 @@ class LoopLists:
         self._in_flight, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
         self._pool.watch.begin(connection, ANSWER_WAIT)
         try:
-            self._send_query(connection, [_levels_of(self._in_flight).encode()])
+            self._send_query(connection, [_levels_of(self._in_flight).encode(), self._thread_lists.order.encode()])
         except psycopg.Error:
             self._disconnect(connection)
 

@@ -1,59 +1,74 @@
-"""The bands of a level, behind its ranks: how they are divided, rebuilt and checked.
+"""The bands of a board, behind its ranks: how they are divided, rebuilt and checked.
 
-What they are is told in migrations/postgres/0001_tables.sql. A level or a band may be divided at any time after it has
+What they are is told in migrations/postgres/0001_tables.sql, of levels that had one board. A board or a band may be divided at any time after it has
 grown: until then a rank counts more players one by one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from scoresvc.periods import name_of_board
 from scoresvc.storage.postgres.connections import Connection
 
-PLAYERS_MAX = 1024  # of a band that is not divided, and of a level without bands
+PLAYERS_MAX = 1024  # of a band that is not divided, and of a board without bands
 WIDTHS = (1 << 24, 1 << 16, 1 << 8, 1)
 BANDS = 256  # in a row
-NO_BANDS = 2**31 - 1  # `levels.narrowest` of a level without any
+NO_BANDS = 2**31 - 1  # `boards.narrowest` of a board without any
 
 
-def divide(connection: Connection, level_id: int, width: int | None, lowest_score: int) -> None:
-    """Counts the bands that divide one, or a level where `width` is None, and those that divide the full ones of them.
+class Band(NamedTuple):
+    """One that may be divided; a whole board where `width` is None."""
+
+    level_id: int
+    period: int
+    width: int | None
+    lowest_score: int
+
+
+def divide(connection: Connection, band: Band) -> None:
+    """Counts the bands that divide one, and those that divide the full ones of them.
 
     Each row of bands is counted in a transaction of its own.
     """
-    own_width = width // BANDS if width else WIDTHS[0]
-    values = {"level_id": level_id, "width": own_width, "lowest_score": lowest_score}
+    own_width = band.width // BANDS if band.width else WIDTHS[0]
+    values = {**band._asdict(), "width": own_width}
     if _is_divided(connection, values):
         return
     with connection.transaction():
         counts = _add_row(connection, values)
     for place, players in enumerate(counts):
         if players > PLAYERS_MAX and own_width > 1:
-            divide(connection, level_id, own_width, lowest_score + place * own_width)
+            divide(connection, Band(band.level_id, band.period, own_width, band.lowest_score + place * own_width))
 
 
-def _is_divided(connection: Connection, values: dict[str, int]) -> bool:
+def _is_divided(connection: Connection, values: dict[str, int | None]) -> bool:
     found = connection.execute(
         """
         SELECT FROM bands
-         WHERE level_id = %(level_id)s AND width = %(width)s AND lowest_score = %(lowest_score)s
+         WHERE level_id = %(level_id)s
+           AND period = %(period)s
+           AND width = %(width)s
+           AND lowest_score = %(lowest_score)s
         """,
         values,
     )
     return found.rowcount > 0
 
 
-def _add_row(connection: Connection, values: dict[str, int]) -> list[int]:
+def _add_row(connection: Connection, values: dict[str, int | None]) -> list[int]:
     """Returns the counts, nothing where another node was faster. The lock keeps posts out until all are counted."""
-    connection.execute("SELECT FROM levels WHERE level_id = %(level_id)s FOR UPDATE", values)
+    connection.execute("SELECT FROM boards WHERE level_id = %(level_id)s AND period = 0 FOR UPDATE", values)
     rows = connection.execute(
         """
-        INSERT INTO bands (level_id, width, lowest_score, counts)
-        SELECT %(level_id)s, %(width)s, %(lowest_score)s,
+        INSERT INTO bands (level_id, period, width, lowest_score, counts)
+        SELECT %(level_id)s, %(period)s, %(width)s, %(lowest_score)s,
                add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
           FROM (SELECT score / %(width)s AS band, count(*) AS players
                   FROM scores
                  WHERE level_id = %(level_id)s
+                   AND period = %(period)s
                    AND score >= %(lowest_score)s
                    AND score < %(lowest_score)s + 256::bigint * %(width)s
                  GROUP BY band) AS counted
@@ -64,45 +79,55 @@ def _add_row(connection: Connection, values: dict[str, int]) -> list[int]:
         values,
     ).fetchall()
     connection.execute(
-        "UPDATE levels SET narrowest = least(narrowest, %(width)s) WHERE level_id = %(level_id)s", values
+        """
+        UPDATE boards
+           SET narrowest = least(narrowest, %(width)s)
+         WHERE level_id = %(level_id)s AND period = %(period)s
+        """,
+        values,
     )
     return rows[0][0] if rows else []
 
 
 def rebuild(connection: Connection) -> None:
-    """Counts the levels and the bands again from the scores, in the caller's transaction; no post comes in between."""
-    connection.execute("LOCK TABLE levels, bands, scores IN EXCLUSIVE MODE")
+    """Counts the boards and the bands again from the scores, in the caller's transaction; no post comes in between."""
+    connection.execute("LOCK TABLE boards, bands, scores IN EXCLUSIVE MODE")
     connection.execute("DELETE FROM bands")
-    connection.execute("DELETE FROM levels")
+    connection.execute("UPDATE boards SET players = 0, narrowest = %s", (NO_BANDS,))
     connection.execute(
         """
-        INSERT INTO levels (level_id, players)
-        SELECT level_id, count(*) FROM scores GROUP BY level_id
+        INSERT INTO boards AS board (level_id, period, players, latest_at)
+        SELECT level_id, period, count(*), max(reached_at)
+          FROM scores
+         GROUP BY level_id, period
+            ON CONFLICT (level_id, period)
+               DO UPDATE SET players = excluded.players,
+                             latest_at = greatest(board.latest_at, excluded.latest_at)
         """
     )
     for width in WIDTHS:
         _add_rows(connection, width)
     connection.execute(
         """
-        UPDATE levels
+        UPDATE boards
            SET narrowest = narrowest_of.width
-          FROM (SELECT level_id, min(width) AS width FROM bands GROUP BY level_id) AS narrowest_of
-         WHERE narrowest_of.level_id = levels.level_id
+          FROM (SELECT level_id, period, min(width) AS width FROM bands GROUP BY level_id, period) AS narrowest_of
+         WHERE narrowest_of.level_id = boards.level_id AND narrowest_of.period = boards.period
         """
     )
 
 
 def _add_rows(connection: Connection, width: int) -> None:
-    """Adds the rows of a width for all levels, or wider bands, that are full."""
+    """Adds the rows of a width for all boards, or wider bands, that are full."""
     connection.execute(
         """
-        INSERT INTO bands (level_id, width, lowest_score, counts)
-        SELECT level_id, %(width)s, band / 256 * 256 * %(width)s,
+        INSERT INTO bands (level_id, period, width, lowest_score, counts)
+        SELECT level_id, period, %(width)s, band / 256 * 256 * %(width)s,
                add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players))
-          FROM (SELECT level_id, score / %(width)s AS band, count(*) AS players
+          FROM (SELECT level_id, period, score / %(width)s AS band, count(*) AS players
                   FROM scores
-                 GROUP BY level_id, band) AS counted
-         GROUP BY level_id, band / 256
+                 GROUP BY level_id, period, band) AS counted
+         GROUP BY level_id, period, band / 256
         HAVING sum(players) > %(most)s
         """,
         {"width": width, "most": PLAYERS_MAX},
@@ -111,49 +136,53 @@ def _add_rows(connection: Connection, width: int) -> None:
 
 def faults(connection: Connection) -> Iterator[str]:
     """Yields a line for each count that is wrong, row that is missing and row too many."""
-    yield from _level_faults(connection)
+    yield from _board_faults(connection)
     for width in WIDTHS:
         yield from _band_faults(connection, width)
 
 
-def _level_faults(connection: Connection) -> Iterator[str]:
+def _board_faults(connection: Connection) -> Iterator[str]:
     rows = connection.execute(
         """
-        SELECT level_id, coalesce(levels.players, 0), coalesce(counted.players, 0), narrowest,
-               (SELECT coalesce(min(width), %(none)s) FROM bands WHERE bands.level_id = levels.level_id)
-          FROM levels
-          FULL JOIN (SELECT level_id, count(*) AS players FROM scores GROUP BY level_id) AS counted USING (level_id)
-         ORDER BY level_id
+        SELECT level_id, period, coalesce(boards.players, 0), coalesce(counted.players, 0), narrowest,
+               coalesce(bands.narrowest_band, %(none)s)
+          FROM boards
+          FULL JOIN (SELECT level_id, period, count(*) AS players FROM scores GROUP BY level_id, period) AS counted
+               USING (level_id, period)
+          LEFT JOIN (SELECT level_id, period, min(width) AS narrowest_band FROM bands GROUP BY level_id, period) AS bands
+               USING (level_id, period)
+         ORDER BY level_id, period
         """,
         {"none": NO_BANDS},
     )
-    for level_id, players, counted, narrowest, narrowest_band in rows:
+    for level_id, period, players, counted, narrowest, narrowest_band in rows:
+        board = name_of_board(level_id, period)
         if players != counted:
-            yield f"level {level_id} has {counted} players, not {players}"
+            yield f"{board} has {counted} players, not {players}"
         if narrowest is not None and narrowest != narrowest_band:
-            yield f"level {level_id}: its narrowest band is {narrowest_band} wide, not {narrowest}"
+            yield f"{board}: its narrowest band is {narrowest_band} wide, not {narrowest}"
 
 
 def _band_faults(connection: Connection, width: int) -> Iterator[str]:
     """A row that has grown twice as large as it should without being there was forgotten, not only not made yet."""
     rows = connection.execute(
         """
-        SELECT level_id, lowest_score, bands.counts, counted.counts
-          FROM (SELECT level_id, band / 256 * 256 * %(width)s AS lowest_score, sum(players) AS players,
+        SELECT level_id, period, lowest_score, bands.counts, counted.counts
+          FROM (SELECT level_id, period, band / 256 * 256 * %(width)s AS lowest_score, sum(players) AS players,
                        add_counts(array_fill(0, '{256}'), array_agg(band %% 256 + 1), array_agg(players)) AS counts
-                  FROM (SELECT level_id, score / %(width)s AS band, count(*) AS players
+                  FROM (SELECT level_id, period, score / %(width)s AS band, count(*) AS players
                           FROM scores
-                         GROUP BY level_id, band) AS band
-                 GROUP BY level_id, band / 256) AS counted
-          FULL JOIN (SELECT * FROM bands WHERE width = %(width)s) AS bands USING (level_id, lowest_score)
+                         GROUP BY level_id, period, band) AS band
+                 GROUP BY level_id, period, band / 256) AS counted
+          FULL JOIN (SELECT * FROM bands WHERE width = %(width)s) AS bands USING (level_id, period, lowest_score)
          WHERE CASE WHEN bands.counts IS NULL THEN counted.players > 2 * %(most)s
                     ELSE bands.counts <> coalesce(counted.counts, array_fill(0, '{256}')) END
-         ORDER BY level_id, lowest_score
+         ORDER BY level_id, period, lowest_score
         """,
         {"width": width, "most": PLAYERS_MAX},
     )
-    for level_id, lowest_score, counts, counted in rows:
-        bands = f"level {level_id}: the bands from {lowest_score}, {width} wide,"
+    for level_id, period, lowest_score, counts, counted in rows:
+        bands = f"{name_of_board(level_id, period)}: the bands from {lowest_score}, {width} wide,"
         if counts is None:
             yield f"{bands} are missing"
             continue

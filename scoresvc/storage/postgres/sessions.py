@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from scoresvc.scores import Session, Timestamp
+from scoresvc.errors import Banned
+from scoresvc.scores import ActiveSession, Session, Timestamp
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.postgres.connections import Connection
@@ -30,7 +31,8 @@ INSERT INTO sessions (key_hash, user_id, expires_at)
 SELECT key_hash, user_id,
        coalesce(%(now)s::double precision, extract(epoch FROM statement_timestamp())) + %(lifetime)s
   FROM unnest(%(hashes)s::bytea[], %(users)s::int[]) AS session (key_hash, user_id)
-RETURNING expires_at
+ WHERE NOT EXISTS (SELECT FROM bans WHERE bans.user_id = session.user_id AND NOT hide)
+RETURNING key_hash, expires_at
 """
 
 PURGE = """
@@ -80,18 +82,21 @@ class SharedSessions:
     def log_in(self, user_id: int) -> Write[Session]:
         key = make_key()
 
-        def finish(expires_at: float) -> Session:
+        def finish(expires_at: float | None) -> Session:
+            if expires_at is None:
+                raise Banned
             self._cache.put(key, 0, (user_id, self._local_clock() + self._lifetime))
             return Session(user_id, key, Timestamp(expires_at * 1_000_000))
 
         return self._workers.begin(self._log_in, (hash_key(key), user_id), finish)
 
-    def user_of(self, key: str) -> int | None:
+    def find(self, key: str) -> ActiveSession | None:
         session = self._cache.get(key, 0, self._read, key)
         if session is None:
             return None
         user_id, expires_at = session
-        return user_id if expires_at > self._local_clock() else None
+        left = expires_at - self._local_clock()
+        return ActiveSession(user_id, self._lifetime - left) if left > 0 else None
 
     def _read(self, key: str) -> CachedSession | None:
         rows = self._reader.read(
@@ -107,7 +112,7 @@ class SharedSessions:
     def delete_expired(self, count: int) -> int:
         return self._workers.begin(self._purge, (self._clock() if self._clock else None, count), int).result()
 
-    def _send(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float]:
+    def _send(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
         inserted = connection.execute(
             INSERT,
             {
@@ -117,9 +122,15 @@ class SharedSessions:
                 "now": self._clock() if self._clock else None,
             },
         )
-        return SentChange(lambda: [float(expires_at) for (expires_at,) in inserted.fetchall()])
 
-    def _send_replacing(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float]:
+        def outputs() -> list[float | None]:
+            """Returns when each expires; None for that of a user who is banned."""
+            ends = {bytes(key_hash): float(expires_at) for key_hash, expires_at in inserted.fetchall()}
+            return [ends.get(key_hash) for key_hash, _ in sessions]
+
+        return SentChange(outputs)
+
+    def _send_replacing(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
         """The lock keeps logins of one user over two nodes apart: neither would see the other's session."""
         users = sorted({user_id for _, user_id in sessions})
         connection.execute("SELECT pg_advisory_xact_lock(7, user_id) FROM unnest(%s::int[]) AS user_id", [users])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scoresvc.periods import ALL, name_of
+from scoresvc.periods import name_of_board
 from scoresvc.storage.pages import BoardId
 from scoresvc.storage.sqlite.library import sqlite3
 
@@ -83,7 +83,7 @@ def _board_faults(connection: sqlite3.Connection) -> Iterator[str]:
         """
     )
     for level_id, period, players, counted, first_score in rows:
-        board = _name(level_id, period)
+        board = name_of_board(level_id, period)
         if players != counted:
             yield f"{board} has {counted} players, not {players}"
         if first_score is None and counted > UNDIVIDED_PLAYERS_MAX:
@@ -109,12 +109,9 @@ def _band_faults(connection: sqlite3.Connection) -> Iterator[str]:
         """
     )
     for level_id, period, lowest_score, width, players, next_score, counted in rows:
-        board = _name(level_id, period)
+        board = name_of_board(level_id, period)
         if players != counted:
             yield f"{board}: the band from {lowest_score} has {counted} players, not {players}"
         if lowest_score + width != next_score or width & (width - 1) or lowest_score & (width - 1):
             yield f"{board}: the band from {lowest_score} to {next_score} cannot be {width} wide"
 
-
-def _name(level_id: int, period: int) -> str:
-    return f"level {level_id}" if period == ALL else f"level {level_id}, {name_of(period)}"

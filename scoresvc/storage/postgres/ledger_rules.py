@@ -1,0 +1,111 @@
+"""The part of the ledger that is about settings, bans and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from scoresvc.actions import Ban
+from scoresvc.errors import BadSetting
+from scoresvc.levels import LevelOptions, LevelSettings
+from scoresvc.scores import Timestamp
+from scoresvc.storage.ledger import OwnSettings, merge_settings
+from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.ledger_scores import ScoreLedger
+from scoresvc.storage.rebuilding import oldest_periods
+
+
+class RuleLedger(ScoreLedger):
+    """`now` is in Unix microseconds; methods are told in `Ledger`."""
+
+    def __init__(self, connection: Connection, options: LevelOptions, now: int) -> None:
+        super().__init__(connection)
+        self._options = options
+        self._now = now
+        self.defaults: LevelSettings = options.defaults
+
+    def settings_of(self, level_id: int) -> LevelSettings:
+        own = self.own_settings(level_id)
+        return merge_settings(self.defaults, own, own is None and self.has_scores(level_id))
+
+    def own_settings(self, level_id: int) -> OwnSettings | None:
+        rows = self._fetch(
+            "SELECT settings FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id}
+        )
+        return rows[0][0] if rows else None  # type: ignore[no-any-return]
+
+    def put_settings(self, level_id: int, settings: OwnSettings | None) -> None:
+        if settings is None:
+            self._connection.execute(
+                "DELETE FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id}
+            )
+            return
+        self._refuse_unknown_zone(settings.get("zone"))
+        self._connection.execute(
+            """
+            INSERT INTO level_settings (level_id, settings)
+            VALUES (%(level_id)s, %(settings)s::jsonb)
+                ON CONFLICT (level_id) DO UPDATE SET settings = excluded.settings
+            """,
+            {"level_id": level_id, "settings": msgspec.json.encode(settings).decode()},
+        )
+
+    def _refuse_unknown_zone(self, zone: str | None) -> None:
+        """The database finds the day of a post; it may know fewer zones than this machine. Raises BadSetting."""
+        if zone and not self._fetch("SELECT FROM pg_timezone_names WHERE name = %(zone)s", {"zone": zone}):
+            raise BadSetting("zone", "is not known to the database")
+
+    def oldest_periods(self, level_id: int) -> Mapping[str, int]:
+        return oldest_periods(self._options, self.settings_of(level_id).zone, self._now)
+
+    def ban_of(self, user_id: int) -> Ban | None:
+        rows = self._fetch(
+            """
+            SELECT user_id, reason, until, hide
+              FROM bans
+             WHERE user_id = %(user_id)s
+            """,
+            {"user_id": user_id},
+        )
+        return make_ban(*rows[0]) if rows else None
+
+    def put_ban(self, ban: Ban) -> None:
+        self._connection.execute(
+            """
+            INSERT INTO bans (user_id, until, hide, reason)
+            VALUES (%(user_id)s, %(until)s, %(hide)s, %(reason)s)
+                ON CONFLICT (user_id)
+                   DO UPDATE SET until = excluded.until,
+                                 hide = excluded.hide,
+                                 reason = excluded.reason
+            """,
+            {
+                "user_id": ban.user_id,
+                "until": None if ban.until is None else int(ban.until),
+                "hide": ban.hide,
+                "reason": ban.reason,
+            },
+        )
+
+    def delete_ban(self, user_id: int) -> None:
+        self._connection.execute("DELETE FROM bans WHERE user_id = %(user_id)s", {"user_id": user_id})
+
+    def add_token(self, name: str, token_hash: bytes, rights: str, levels: str, expires_at: int | None) -> bool:
+        added = self._connection.execute(
+            """
+            INSERT INTO tokens (name, token_hash, rights, levels, expires_at)
+            VALUES (%(name)s, %(token_hash)s, %(rights)s, %(levels)s, %(expires_at)s)
+                ON CONFLICT (name) DO NOTHING
+            """,
+            {"name": name, "token_hash": token_hash, "rights": rights, "levels": levels, "expires_at": expires_at},
+        )
+        return added.rowcount == 1
+
+    def delete_token(self, name: str) -> bool:
+        return self._connection.execute("DELETE FROM tokens WHERE name = %(name)s", {"name": name}).rowcount == 1
+
+
+def make_ban(user_id: int, reason: str, until: int | None, hide: bool) -> Ban:
+    """Makes a ban of a row."""
+    return Ban(user_id, reason, None if until is None else Timestamp(until), hide)
