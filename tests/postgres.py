@@ -204,8 +204,12 @@ class Cluster:
         url = self._idle.pop() if self._idle else self._make_up_to_date()
         yield url
         with psycopg.connect(url, autocommit=True) as connection:
-            for table in ("sessions", "scores", "bands", "levels"):
-                connection.execute(f"DELETE FROM {table}")
+            connection.execute(
+                """
+                TRUNCATE sessions, scores, bands, boards, submissions, level_settings, bans, tokens, actions
+                 RESTART IDENTITY
+                """
+            )
         self._idle.append(url)
 
     def _make_up_to_date(self) -> str:

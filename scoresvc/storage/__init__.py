@@ -76,9 +76,7 @@ def open_store(config: Config, clock: Callable[[], float] | None = None, counted
 
 def open_admin(config: Config) -> AbstractContextManager[AdminAccess]:
     """Opens the database for the commands of operators, also while a service runs on it. Raises StartError."""
-    if config.database.url:
-        raise StartError("operators have no commands for PostgreSQL yet")
-    return sqlite_shell.open_admin(config)
+    return postgres_store.open_admin(config) if config.database.url else sqlite_shell.open_admin(config)
 
 
 def describe(config: Config) -> str:

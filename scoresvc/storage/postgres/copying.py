@@ -25,8 +25,39 @@ class Table(NamedTuple):
 
 TABLES = {
     "scores": Table(
-        "SELECT level_id, user_id, score, reached_at FROM scores",
-        "COPY scores (level_id, user_id, score, reached_at) FROM STDIN",
+        "SELECT level_id, period, user_id, score, reached_at FROM scores",
+        "COPY scores (level_id, period, user_id, score, reached_at) FROM STDIN",
+    ),
+    "submissions": Table(
+        """
+        SELECT submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before
+          FROM submissions
+        """,
+        """
+        COPY submissions (submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before)
+        FROM STDIN
+        """,
+    ),
+    "level_settings": Table(
+        "SELECT level_id, settings FROM level_settings", "COPY level_settings (level_id, settings) FROM STDIN"
+    ),
+    "bans": Table(
+        "SELECT user_id, until, iif(hide, 'true', 'false'), reason FROM bans",
+        "COPY bans (user_id, until, hide, reason) FROM STDIN",
+    ),
+    "tokens": Table(
+        "SELECT name, token_hash, rights, levels, expires_at FROM tokens",
+        "COPY tokens (name, token_hash, rights, levels, expires_at) FROM STDIN",
+    ),
+    "actions": Table(
+        """
+        SELECT action_id, acted_at, actor, kind, level_id, user_id, submission_id, before, after, undoes
+          FROM actions
+        """,
+        """
+        COPY actions (action_id, acted_at, actor, kind, level_id, user_id, submission_id, before, after, undoes)
+        FROM STDIN
+        """,
     ),
     "sessions": Table(
         "SELECT key_hash, user_id, expires_at FROM sessions",
@@ -49,14 +80,15 @@ def copy_database(path: Path, connection: Connection) -> dict[str, int]:
             source.execute("BEGIN")
             _refuse_other_version(source, path)
             _refuse_scores(connection)
-            connection.execute("TRUNCATE sessions, cursor_key")
+            connection.execute("TRUNCATE sessions, cursor_key, level_settings, bans, tokens")
             rows = {name: _copy(name, table, source, connection) for name, table in TABLES.items()}
             ranks.rebuild(connection)
+            _go_on_numbering(source, connection)
     except sqlite3.Error as error:
         raise StartError(f"cannot read {path}: {error}") from None
     except psycopg.Error as error:
         raise StartError(f"cannot write to the database: {describe_error(error)}") from None
-    connection.execute("ANALYZE scores, bands, levels")
+    connection.execute("ANALYZE scores, bands, boards, submissions")
     return rows
 
 
@@ -67,9 +99,17 @@ def _refuse_other_version(source: sqlite3.Connection, path: Path) -> None:
 
 
 def _refuse_scores(connection: Connection) -> None:
-    connection.execute("LOCK TABLE levels, scores IN EXCLUSIVE MODE")
-    if connection.execute("SELECT FROM scores LIMIT 1").rowcount:
-        raise StartError("the database has scores already; copy into an empty one")
+    connection.execute("LOCK TABLE boards, scores, submissions, actions IN EXCLUSIVE MODE")
+    for query in ("SELECT FROM scores LIMIT 1", "SELECT FROM submissions LIMIT 1", "SELECT FROM actions LIMIT 1"):
+        if connection.execute(query.encode()).rowcount:
+            raise StartError("the database has scores already; copy into an empty one")
+
+
+def _go_on_numbering(source: sqlite3.Connection, connection: Connection) -> None:
+    """Lets new submissions get higher numbers than all that there were."""
+    rows = source.execute("SELECT seq FROM sqlite_sequence WHERE name = 'submissions'").fetchall()
+    if rows:
+        connection.execute("SELECT setval(pg_get_serial_sequence('submissions', 'submission_id'), %s)", rows[0])
 
 
 def _copy(name: str, table: Table, source: sqlite3.Connection, connection: Connection) -> int:

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.scores import PostBatch, StoreResult, arrays_of, level_of, values_of
+from scoresvc.storage.postgres.scores import PostBatch, StoreResult, level_of, values_of
 from scoresvc.storage.postgres.workers import Batch, Workers, run_or_refuse
 from scoresvc.storage.write import Write
 
@@ -87,6 +87,8 @@ SELECT 'full', %(level_id)s::int, NULL, 0
   FROM entered
  WHERE players > %(full)s AND narrowest = %(none)s
 """
+
+STANDING = ""
 
 STORE = """
 INSERT INTO scores (level_id, user_id, score, reached_at)

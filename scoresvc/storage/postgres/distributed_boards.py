@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from scoresvc.scores import LevelScore, Position, Standing, UserScores
-from scoresvc.storage.pages import make_standing
+from typing import Any
+
+from scoresvc.storage.pages import BoardId
 from scoresvc.storage.postgres.boards import SharedBoards
-from scoresvc.storage.postgres.distributed import RANK
+from scoresvc.storage.postgres.distributed import STANDING
 
 
 class DistributedBoards(SharedBoards):
     """Reads what is of one level from one snapshot of its node; what is of a user, from all nodes."""
 
-    def standing(self, level_id: int, user_id: int) -> Standing | None:
-        rows = self._reader.read(RANK, {"level_id": level_id, "users": f"{{{user_id}}}"})
-        for _, _, score, rank, players, reached_at in rows:
-            return make_standing(level_id, Position(score, reached_at, user_id), rank, players)
-        return None
+    def _read_standing(self, board: BoardId, user_id: int) -> list[tuple[Any, ...]]:
+        return self._reader.read(STANDING, {**board._asdict(), "user_id": user_id})
 
-    def user_scores(self, user_id: int) -> UserScores:
+    def _read_user_scores(self, user_id: int, lowest: int, highest: int) -> list[tuple[Any, ...]]:
         """Citus reads `best` from all shards first, then each rank from the shard of its level."""
-        rows = self._reader.read(
+        return self._reader.read(
             """
               WITH best AS MATERIALIZED (
-                   SELECT level_id, score, levels.players
+                   SELECT level_id, period, score, boards.players
                      FROM scores
-                     JOIN levels USING (level_id)
-                    WHERE user_id = %(user_id)s)
-            SELECT level_id, score, rank_of(level_id, score), players
+                     JOIN boards USING (level_id, period)
+                    WHERE user_id = %(user_id)s AND period BETWEEN %(lowest)s AND %(highest)s)
+            SELECT level_id, period, score, rank_of(level_id, period, score), players
               FROM best
              ORDER BY level_id
             """,
-            {"user_id": user_id},
+            {"user_id": user_id, "lowest": lowest, "highest": highest},
         )
-        return UserScores(user_id, tuple(LevelScore(*row) for row in rows))

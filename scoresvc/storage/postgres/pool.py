@@ -44,7 +44,7 @@ from scoresvc.storage.postgres.connections import (
     wait_for_replay,
 )
 from scoresvc.storage.postgres.library import is_fault, psycopg, require_library
-from scoresvc.storage.postgres.watch import Watch
+from scoresvc.storage.postgres.watch import LEND_MAX, Watch
 
 RETRY_INTERVAL = 0.5  # seconds between two attempts to find a server
 BORROW_TIMEOUT = 2.0  # seconds that a thread waits for a connection while all are lent
@@ -131,9 +131,9 @@ class ConnectionPool:
         self._warning = StandbyWarning()
 
     @contextmanager
-    def lend(self) -> Iterator[Connection]:
+    def lend(self, seconds: float = LEND_MAX) -> Iterator[Connection]:
         """Lends a connection with the primary. Raises Unavailable where none can be had, and instead of any fault."""
-        yield from self._lend(self._borrow(self._take_for_writing))
+        yield from self._lend(self._borrow(self._take_for_writing), seconds)
 
     @contextmanager
     def lend_for_reading(self) -> Iterator[Connection]:
@@ -161,10 +161,10 @@ class ConnectionPool:
         else:
             connection.close()
 
-    def _lend(self, connection: Connection) -> Iterator[Connection]:
+    def _lend(self, connection: Connection, seconds: float = LEND_MAX) -> Iterator[Connection]:
         is_sound = False
         try:
-            with self.watch.during(connection):
+            with self.watch.during(connection, seconds):
                 yield connection
             is_sound = True
         except Exception as error:

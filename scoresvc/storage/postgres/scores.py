@@ -63,9 +63,12 @@ class PostRules(NamedTuple):
     keeps_history: bool
 
 
-def make_rules(defaults: LevelSettings, keeps_history: bool) -> PostRules:
+def make_post_rules(defaults: LevelSettings, keeps_history: bool) -> PostRules:
     return PostRules(write_defaults(defaults), write_pinned(defaults), keeps_history)
 
+
+# A ban waits for the posts that did not see it, see `acting.py`. Who waits for a level has this lock already.
+LOCK_BANS = "LOCK TABLE bans IN ROW SHARE MODE"
 
 LOCK = """
 INSERT INTO boards AS board (level_id, period, players, locked_at, latest_at)
@@ -282,6 +285,7 @@ def _level_of_post(post: Post) -> int:
 def send_batch(connection: Connection, batch: PostBatch) -> StoreResult:
     """Sends the statements of posts to any levels."""
     values, ranked = values_of(batch), values_of_ranked(batch)
+    connection.execute(LOCK_BANS)
     connection.execute(LOCK, values)
     if batch.rules.pinned:
         connection.execute(PIN, values)

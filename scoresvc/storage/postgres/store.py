@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from scoresvc.config import Config
@@ -11,17 +11,24 @@ from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, copying, migrate
+from scoresvc.storage.postgres.acting import Acting
+from scoresvc.storage.postgres.admin import SharedAdmin
+from scoresvc.storage.postgres.boards import SharedBoards
+from scoresvc.storage.postgres.clocks import make_clock
 from scoresvc.storage.postgres.connections import connect_alone, log, without_password
 from scoresvc.storage.postgres.forms import Forms, find_forms
-from scoresvc.storage.postgres.lists import LoopLists, ThreadLists
+from scoresvc.storage.postgres.levels import SharedLevels
+from scoresvc.storage.postgres.lists import ListReader, LoopLists, ThreadLists
 from scoresvc.storage.postgres.locks import LockedLevels
+from scoresvc.storage.postgres.maintenance import Maintenance
 from scoresvc.storage.postgres.pool import ConnectionPool
-from scoresvc.storage.postgres.reading import RefusingReader, WaitingReader
-from scoresvc.storage.postgres.scores import PipelinedScores, level_of
+from scoresvc.storage.postgres.reading import Reader, RefusingReader, WaitingReader
+from scoresvc.storage.postgres.rules import make_rules
+from scoresvc.storage.postgres.scores import PipelinedScores, level_of, make_post_rules
 from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.purging import Purger
-from scoresvc.storage.store import WRITE_WAIT_MAX, Store
+from scoresvc.storage.store import COUNTERS, WRITE_WAIT_MAX, AdminAccess, Store
 
 ENGINE = "PostgreSQL"
 
@@ -31,6 +38,8 @@ class Node:
 
     def __init__(self, config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> None:
         database, sessions = config.database, config.sessions
+        defaults = config.levels.defaults
+        self._levels = config.levels
         self.counters = _open_counters(config, counted)
         self.pool = ConnectionPool(database.url, database.connections, database.prepare)
         self.reader = WaitingReader(self.pool)
@@ -39,14 +48,24 @@ class Node:
         locked = LockedLevels(transactions.commit, level_of)
         self.writers = forms.make_writers(locked.commit, self._note_waiting)
         self._boards = forms.boards
-        self.lists = ThreadLists(self.reader, forms.lists)
+        self.lists = ThreadLists(self.reader, forms.lists, defaults.order)
         self.loop_lists = LoopLists(self.pool, self.lists)
         self.sessions = SharedSessions(
             self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, forms.purge
         )
-        self.scores = PipelinedScores(self.writers, clock, forms.send_posts)
+        self.scores = PipelinedScores(
+            self.writers,
+            clock,
+            forms.send_posts,
+            make_post_rules(defaults, config.history.keep),
+            config.history.tell_held,
+        )
         self.sizes = forms.sizes(self.reader, clock)
-        self._purger = Purger(self.sessions.delete_expired)
+        self.rules = make_rules(self.reader, defaults)
+        self.clock = make_clock(self.reader, clock)
+        self.acting = Acting(transactions, config.levels, clock, self.rules.version)
+        self.maintenance = Maintenance(transactions, self.acting, config, clock)
+        self._purger = Purger(self.sessions.delete_expired, self.maintenance.maintain)
         self._purger.start()
 
     def make_store(self) -> Store:
@@ -56,11 +75,16 @@ class Node:
         except Unavailable:
             self.close()
             raise
-        cursors, refusing = Cursors(bytes(key)), RefusingReader()
+        key, refusing = bytes(key), RefusingReader()
+        admin = SharedAdmin(
+            self.reader, self.acting, self.maintenance, self._levels, self.clock, self.rules.version, key
+        )
         store = Store(
             self.sessions,
             self.scores,
-            self._boards(self.reader, self.lists, cursors),
+            self._make_boards(self.reader, self.lists, key),
+            SharedLevels(self.reader, self.rules, self.clock, key),
+            admin,
             f"{ENGINE} {version.split()[0]}",
             migrate.newest_version(),
             self.counters,
@@ -69,17 +93,25 @@ class Node:
             self.writers.oldest,
             self.close,
         )
+        rules, clock = self.rules.reading_with(refusing), self.clock.reading_with(refusing)
         for_loop = store._replace(
             sessions=self.sessions.reading_with(refusing),
-            boards=self._boards(refusing, self.loop_lists, cursors),
+            boards=self._make_boards(refusing, self.loop_lists, key),
+            levels=SharedLevels(refusing, rules, clock, key),
+            admin=admin.reading_with(refusing),
             measure=refusing.refuse,
             find_fault=refusing.refuse,
         )
         return store._replace(for_loop=for_loop)
 
+    def _make_boards(self, reader: Reader, lists: ListReader, key: bytes) -> SharedBoards:
+        rules, clock = self.rules.reading_with(reader), self.clock.reading_with(reader)
+        return self._boards(reader, lists, Cursors(key), rules, clock)
+
     def close(self) -> None:
         self._purger.stop()
         self.loop_lists.close()
+        self.acting.stop()
         self.writers.stop()
         self.lists.stop()
         self._purger.join()
@@ -120,6 +152,13 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
         return Node(config, clock, counted).make_store()
     except Unavailable:
         raise StartError(f"cannot read the database {describe(config)}") from None
+
+
+@contextmanager
+def open_admin(config: Config) -> Iterator[AdminAccess]:
+    """See `storage.open_admin`."""
+    with closing(open_store(config, None, COUNTERS)) as store:
+        yield AdminAccess(store.admin, store.levels.settings_of)
 
 
 def _prepare(config: Config) -> None:

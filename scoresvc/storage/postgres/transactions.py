@@ -17,11 +17,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from scoresvc.errors import Unavailable
+from scoresvc.errors import Refusal, Unavailable
 from scoresvc.storage.postgres.connections import Connection, log
 from scoresvc.storage.postgres.library import is_retried, psycopg
 from scoresvc.storage.postgres.pool import ConnectionPool
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 ATTEMPTS_MAX = 8  # of a transaction that others are in the way of
 LOCK_TIMEOUT = 4.0  # seconds
+WORK_MAX = 600.0  # seconds that the work of an operator may take
 RETRY_PAUSE = 0.01  # seconds, at most, times the number of attempts
 
 SETTINGS = """
@@ -110,6 +111,44 @@ class PipelinedTransactions:
                 raise
             self._run_separately(batch, error)
 
+    def run(self, work: Callable[[Connection], T], lock_timeout: float = LOCK_TIMEOUT) -> T:
+        """Does `work` in a transaction of its own, again where others were in its way; returns what it returns.
+
+        A refusal that it raises takes the transaction back. Raises Unavailable.
+        """
+        with self._pool.lend(WORK_MAX) as connection:
+            for attempt in range(1, ATTEMPTS_MAX):
+                try:
+                    return self._work(connection, work, lock_timeout)
+                except psycopg.Error as error:
+                    if not is_retried(error) or connection.closed:
+                        raise
+                connection.execute("ROLLBACK")
+                time.sleep(random.uniform(0, RETRY_PAUSE * attempt))
+            return self._work(connection, work, lock_timeout)
+
+    def _work(self, connection: Connection, work: Callable[[Connection], T], lock_timeout: float) -> T:
+        warnings: list[str] = []
+        with _noting_warnings(connection, warnings):
+            connection.execute("BEGIN")
+            self._set(connection, lock_timeout)
+            try:
+                result = work(connection)
+            except Refusal:
+                connection.execute("ROLLBACK")
+                raise
+            _require_commit(connection, connection.execute("COMMIT"), warnings)
+        return result
+
+    def follow(self, work: Callable[[Connection], object]) -> None:
+        """Does `work` with a connection, where a server can be had: it may be done later, or never."""
+        with suppress(Unavailable), self._pool.lend(WORK_MAX) as connection:
+            work(connection)
+
+    def _set(self, connection: Connection, lock_timeout: float) -> None:
+        values = {"durability": self._durability, "lock_timeout": f"{lock_timeout * 1000:.0f}ms"}
+        connection.execute(self._settings, values)
+
     def _commit_on(self, connection: Connection, changes: Changes, lock_timeout: float) -> list[SentChange[Any]]:
         for attempt in range(1, ATTEMPTS_MAX):
             try:
@@ -129,14 +168,10 @@ class PipelinedTransactions:
         warnings: list[str] = []
         with _noting_warnings(connection, warnings), connection.pipeline():
             connection.execute("BEGIN")
-            values = {"durability": self._durability, "lock_timeout": f"{lock_timeout * 1000:.0f}ms"}
-            connection.execute(self._settings, values)
+            self._set(connection, lock_timeout)
             sent = [change.send(connection, [write.row for write in writes]) for change, writes in changes.items()]
             end = connection.execute("COMMIT")
-        if end.statusmessage != "COMMIT" or warnings:
-            log.warning("a commit ended with %s: %s", end.statusmessage, "; ".join(warnings))
-            connection.close()
-            raise Unavailable
+        _require_commit(connection, end, warnings)
         for each, writes in zip(sent, changes.values(), strict=True):
             for write, output in zip(writes, each.outputs(), strict=True):
                 write.output = output
@@ -150,6 +185,14 @@ class PipelinedTransactions:
         for write in batch:
             if not write.is_done:
                 self.commit([write])
+
+
+def _require_commit(connection: Connection, end: psycopg.Cursor[Any], warnings: list[str]) -> None:
+    """Raises Unavailable where the server does not say that it has committed."""
+    if end.statusmessage != "COMMIT" or warnings:
+        log.warning("a commit ended with %s: %s", end.statusmessage, "; ".join(warnings))
+        connection.close()
+        raise Unavailable
 
 
 @contextmanager

@@ -31,8 +31,8 @@ class Watch:
         self._watched.pop(connection, None)
 
     @contextmanager
-    def during(self, connection: Connection) -> Iterator[None]:
-        self.begin(connection)
+    def during(self, connection: Connection, seconds: float = LEND_MAX) -> Iterator[None]:
+        self.begin(connection, seconds)
         try:
             yield
         finally:

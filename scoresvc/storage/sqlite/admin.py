@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from typing import Any
 
@@ -11,16 +10,15 @@ from scoresvc.actions import (
     ActionPage,
     ActionRecord,
     AnyAction,
-    Submission,
     SubmissionPage,
     Token,
     UserRecord,
 )
 from scoresvc.levels import LevelOptions
 from scoresvc.periods import name_of
-from scoresvc.scores import Position, Timestamp
+from scoresvc.scores import Timestamp
+from scoresvc.storage.admin_pages import AdminPages, make_submission, make_token
 from scoresvc.storage.cache import Cache
-from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.keys import hash_key
 from scoresvc.storage.ledger import turn
 from scoresvc.storage.sqlite.acting import Acting, read_output, write_row
@@ -34,7 +32,6 @@ from scoresvc.storage.write import Write
 
 CACHE_AGE_MAX = 1.0  # seconds; then a token that was deleted by hand is refused
 TOKENS_CACHED = 1000
-NEWEST = 2**62  # above the numbers of all submissions and actions
 
 
 class Admin:
@@ -59,8 +56,7 @@ class Admin:
         self._clock = clock
         self._tokens: Cache[bytes, Token | None] = Cache(TOKENS_CACHED, CACHE_AGE_MAX)
         ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
-        self._submission_cursors = Cursors(hmac.digest(cursor_key, b"submissions", "sha256"))
-        self._action_cursors = Cursors(hmac.digest(cursor_key, b"actions", "sha256"))
+        self._pages = AdminPages(cursor_key)
 
     def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
         return self._begin(self._act, write_row(actor, action), read_output)
@@ -85,35 +81,30 @@ class Admin:
             """,
             {"token_hash": token_hash},
         )
-        return _make_token(*rows[0]) if rows else None
+        return make_token(*rows[0]) if rows else None
 
     def has_tokens(self) -> bool:
         return bool(self._readers.read("SELECT 1 FROM tokens LIMIT 1", {}))
 
     def tokens(self) -> list[Token]:
         rows = self._readers.read("SELECT name, rights, levels, expires_at FROM tokens ORDER BY name", {})
-        return [_make_token(*row) for row in rows]
+        return [make_token(*row) for row in rows]
 
     def submissions(
         self, level_id: int, user_id: int | None, state: str | None, limit: int, after: str | None
     ) -> SubmissionPage:
-        before_id = NEWEST if after is None else self._submission_cursors.read(level_id, after).reached_at
         values = {
             "level_id": level_id,
             "user_id": user_id,
             "state": None if state is None else STATES.index(state),
-            "before_id": before_id,
+            "before_id": self._pages.submissions_before(level_id, after),
             "count": limit + 1,
         }
         sql = OF_LEVEL if user_id is None else OF_USER
-        found = [_make_submission(*row) for row in self._readers.read(sql, values)]
-        cursor = None
-        if len(found) > limit:
-            cursor = self._submission_cursors.write(level_id, Position(0, found[limit - 1].id, 0))
-        return SubmissionPage(level_id, tuple(found[:limit]), cursor)
+        found = [make_submission(*row) for row in self._readers.read(sql, values)]
+        return self._pages.make_submissions(level_id, found, limit)
 
     def actions(self, limit: int, after: str | None) -> ActionPage:
-        before_id = NEWEST if after is None else self._action_cursors.read(0, after).reached_at
         rows = self._readers.read(
             """
             SELECT action_id, kind, actor, acted_at, level_id, user_id, submission_id, before, after, undoes
@@ -122,11 +113,9 @@ class Admin:
              ORDER BY action_id DESC
              LIMIT :count
             """,
-            {"before_id": before_id, "count": limit + 1},
+            {"before_id": self._pages.actions_before(after), "count": limit + 1},
         )
-        found = [make_record(*row) for row in rows]
-        cursor = self._action_cursors.write(0, Position(0, found[limit - 1].id, 0)) if len(found) > limit else None
-        return ActionPage(tuple(found[:limit]), cursor)
+        return self._pages.make_actions([make_record(*row) for row in rows], limit)
 
     def action(self, action_id: int) -> ActionRecord | None:
         rows = self._readers.read(
@@ -151,7 +140,7 @@ class Admin:
             ledger = SqliteLedger(connection, Touched(), self._options, 0)
             ban = ledger.ban_of(user_id)
             scores = [_make_score(ledger, *row) for row in connection.execute(SCORES, user).fetchall()]
-            submissions = [_make_submission(*row) for row in connection.execute(ALL_OF_USER, user).fetchall()]
+            submissions = [make_submission(*row) for row in connection.execute(ALL_OF_USER, user).fetchall()]
             ((sessions,),) = connection.execute(SESSIONS, user).fetchall()
         return UserRecord(user_id, ban, tuple(scores), tuple(submissions), sessions)
 
@@ -192,16 +181,6 @@ SESSIONS = """
       FROM sessions
      WHERE user_id = :user_id AND expires_at > :now
 """
-
-
-def _make_token(name: str, rights: str, levels: str, expires_at: int | None) -> Token:
-    return Token(name, tuple(rights.split()), levels, None if expires_at is None else Timestamp(expires_at))
-
-
-def _make_submission(
-    submission_id: int, level_id: int, user_id: int, score: int, posted_at: int, state: int, meta: str | None
-) -> Submission:
-    return Submission(submission_id, level_id, user_id, score, Timestamp(posted_at), STATES[state], meta)
 
 
 def _make_score(ledger: SqliteLedger, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any]:

@@ -9,13 +9,12 @@ starts again.
 
 from __future__ import annotations
 
-from typing import Any
-
 from scoresvc.actions import EndBan
 from scoresvc.config import Config
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.periods import ALL
 from scoresvc.storage.moderation import perform
+from scoresvc.storage.passes import Pass
 from scoresvc.storage.purging import Slice
 from scoresvc.storage.rebuilding import is_kept
 from scoresvc.storage.sqlite.acting import Announcer
@@ -25,24 +24,7 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.transactions import Change
 
 ACTOR = "scoresvc"  # in the audit log
-PASS_INTERVAL = 3600.0  # seconds
 DAY = 86400.0  # seconds
-
-
-class Pass:
-    """Where a look through a table is; `start` is before its first key."""
-
-    def __init__(self, start: Any) -> None:
-        self._start = start
-        self.after = start
-        self._ended_at: float | None = None  # Unix seconds
-
-    def is_due(self, now: float) -> bool:
-        return self._ended_at is None or not self._ended_at <= now < self._ended_at + PASS_INTERVAL
-
-    def end(self, now: float) -> None:
-        self.after = self._start
-        self._ended_at = now
 
 
 class Maintenance:

@@ -1,0 +1,118 @@
+"""Carries out the actions of operators.
+
+Theory of operation: each action is a transaction of its own, in a thread, for it depends on what it reads on the way.
+The lock of the table `actions` lets one action of all nodes be under way at a time: so they are numbered without gaps,
+and none waits for a level that another one has. Posts take no notice of it, but wait for the levels that it locks.
+
+A ban must not overlook what its user posts to a level meanwhile. So every transaction of posts takes a lock of the
+table `bans` before it looks for bans, and keeps it; an action that changes a ban waits until all those have ended,
+and those that follow wait for its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from scoresvc.actions import Action, ActionRecord, AnyAction, BanUser, EndBan, EraseUser, UndoAction
+from scoresvc.errors import Refusal
+from scoresvc.levels import LevelOptions
+from scoresvc.storage.moderation import perform
+from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.ledger import PostgresLedger
+from scoresvc.storage.postgres.ranks import divide
+from scoresvc.storage.postgres.rules import RuleVersion
+from scoresvc.storage.postgres.scores import LOCK_BANS
+from scoresvc.storage.postgres.transactions import LOCK_TIMEOUT, PipelinedTransactions
+from scoresvc.storage.postgres.workers import Batch, Workers
+from scoresvc.storage.write import Write
+
+BAN_LOCK_TIMEOUT = 1.0  # seconds that a ban, for which all posts wait, waits for a level
+
+ABOUT_BANS = (BanUser, EndBan, EraseUser, UndoAction)
+
+Work = Callable[[PostgresLedger], ActionRecord | None]
+
+
+class Acting:
+    """Acts in a thread; `clock` returns Unix seconds, None stands for the clock of the database."""
+
+    def __init__(
+        self,
+        transactions: PipelinedTransactions,
+        options: LevelOptions,
+        clock: Callable[[], float] | None,
+        version: RuleVersion,
+    ) -> None:
+        self._transactions = transactions
+        self._options = options
+        self._clock = clock
+        self._version = version
+        self._workers = Workers("operator", 1, self._act_all, _nothing)
+
+    def begin(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
+        """Queues an action. Raises Unavailable where no more may wait."""
+        return self._workers.begin(None, (actor, action), _as_it_is)
+
+    def stop(self) -> None:
+        self._workers.stop()
+
+    def _act_all(self, batch: Batch) -> None:
+        for write in batch:
+            try:
+                write.output = self.act(*write.row)
+            except Refusal as refusal:
+                write.fail(refusal)
+            except Exception as error:
+                write.fail(error)
+            else:
+                write.finish()
+
+    def act(self, actor: str, action: Action) -> ActionRecord | None:
+        """Does an action, see `AdminStore.perform`."""
+
+        def do(connection: Connection) -> tuple[ActionRecord | None, PostgresLedger]:
+            lock_actions(connection)
+            connection.execute(LOCK_BANS_ALONE if isinstance(action, ABOUT_BANS) else LOCK_BANS)
+            now = self._now(connection)
+            ledger = PostgresLedger(connection, self._options, now)
+            return perform(ledger, actor, action, now), ledger
+
+        timeout = BAN_LOCK_TIMEOUT if isinstance(action, ABOUT_BANS) else LOCK_TIMEOUT
+        record, ledger = self._transactions.run(do, timeout)
+        self._version.advance()
+        if ledger.full:
+            self._transactions.follow(partial(_divide, ledger))
+        return record
+
+    def _now(self, connection: Connection) -> int:
+        return read_now(connection, self._clock)
+
+
+LOCK_BANS_ALONE = "LOCK TABLE bans IN EXCLUSIVE MODE"
+
+
+def lock_actions(connection: Connection) -> None:
+    """Lets no action of any node come in between until the transaction ends."""
+    connection.execute("LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE")
+
+
+def read_now(connection: Connection, clock: Callable[[], float] | None) -> int:
+    """Returns Unix microseconds, by the clock of the database where there is no other."""
+    if clock:
+        return int(clock() * 1_000_000)
+    ((now,),) = connection.execute("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint").fetchall()
+    return int(now)
+
+
+def _divide(ledger: PostgresLedger, connection: Connection) -> None:
+    for band in ledger.full:
+        divide(connection, band)
+
+
+def _nothing(waiting: int) -> None:
+    return None
+
+
+def _as_it_is(record: ActionRecord | None) -> ActionRecord | None:
+    return record
