@@ -158,6 +158,12 @@ def high_scores(store: Store, level_id: int) -> str:
     return found if isinstance(found, str) else found.result()
 
 
+def user_of(store: Store, key: str) -> int | None:
+    """The user of a session, None where there is none."""
+    session = store.sessions.find(key)
+    return session.user_id if session else None
+
+
 def connect_beside(settings: Config) -> Any:
     """Returns a connection of the engine's own library, which commits at each statement."""
     if settings.database.url:

@@ -37,9 +37,7 @@ BoardScore = tuple[int, int, int, int, int]  # level, period, turned score, rank
 class SharedBoards:
     """Reads boards, see `BoardStore`. No board is cached: another node may change any at any time."""
 
-    def __init__(
-        self, reader: Reader, lists: ListReader, cursors: Cursors, rules: Rules, clock: DatabaseClock
-    ) -> None:
+    def __init__(self, reader: Reader, lists: ListReader, cursors: Cursors, rules: Rules, clock: DatabaseClock) -> None:
         self._reader = reader
         self._lists = lists
         self._cursors = cursors
@@ -119,9 +117,7 @@ class SharedBoards:
             {"user_id": user_id, "lowest": lowest, "highest": highest},
         )
 
-    def _find_views(
-        self, rows: list[tuple[Any, ...]], wish: PeriodWish
-    ) -> Iterator[tuple[View, tuple[Any, ...]]]:
+    def _find_views(self, rows: list[tuple[Any, ...]], wish: PeriodWish) -> Iterator[tuple[View, tuple[Any, ...]]]:
         """Yields those of the rows, each of a level and a period, that are of the period that was wished for."""
         views: dict[int, View | None] = {}
         for row in rows:

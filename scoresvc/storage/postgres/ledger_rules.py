@@ -30,16 +30,12 @@ class RuleLedger(ScoreLedger):
         return merge_settings(self.defaults, own, own is None and self.has_scores(level_id))
 
     def own_settings(self, level_id: int) -> OwnSettings | None:
-        rows = self._fetch(
-            "SELECT settings FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id}
-        )
+        rows = self._fetch("SELECT settings FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id})
         return rows[0][0] if rows else None  # type: ignore[no-any-return]
 
     def put_settings(self, level_id: int, settings: OwnSettings | None) -> None:
         if settings is None:
-            self._connection.execute(
-                "DELETE FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id}
-            )
+            self._connection.execute("DELETE FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id})
             return
         self._refuse_unknown_zone(settings.get("zone"))
         self._connection.execute(

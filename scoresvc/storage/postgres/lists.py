@@ -56,7 +56,10 @@ class ListReader(Protocol):
 
 
 class ThreadLists:
-    """Reads lists in a thread, with a query as LISTS; a level without a row has an empty list. `order` is of [levels]."""
+    """Reads lists in a thread, with a query as LISTS; a level without a row has an empty list.
+
+    `order` is that of [levels].
+    """
 
     def __init__(self, reader: WaitingReader, query: bytes, order: str) -> None:
         self.query = query

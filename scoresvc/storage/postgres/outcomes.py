@@ -101,7 +101,7 @@ class Outcomes:
     def _result(self, post: Post, row: Ranked) -> PeriodResult:
         previous = self._count(post, row) if row.counts else row.stands
         turned = turn(post.score, row.order)
-        reached = turned if previous is None else KEEPING[row.keep]((previous, 0), (turned, 0), row.order)[0]
+        reached = _keep(row, previous, turned)
         period = make_period(row.period, row.zone, 0)
         return PeriodResult(
             period.name,
@@ -121,8 +121,14 @@ class Outcomes:
         is_held = row.hold is not None and turned >= turn(row.hold, row.order)
         if row.hide is None and not is_held:
             posted = turned, 0
-            self._stands[board] = posted[0] if previous is None else KEEPING[row.keep]((previous, 0), posted, row.order)[0]
+            self._stands[board] = (
+                posted[0] if previous is None else KEEPING[row.keep]((previous, 0), posted, row.order)[0]
+            )
         return previous
+
+
+def _keep(row: Ranked, previous: int | None, turned: int) -> int:
+    return turned if previous is None else KEEPING[row.keep]((previous, 0), (turned, 0), row.order)[0]
 
 
 def _all_time_first(row: Ranked) -> int:

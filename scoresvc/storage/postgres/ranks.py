@@ -1,7 +1,7 @@
 """The bands of a board, behind its ranks: how they are divided, rebuilt and checked.
 
-What they are is told in migrations/postgres/0001_tables.sql, of levels that had one board. A board or a band may be divided at any time after it has
-grown: until then a rank counts more players one by one.
+What they are is told in migrations/postgres/0001_tables.sql, where a level had one board. A board or a band may be
+divided at any time after it has grown: until then a rank counts more players one by one.
 """
 
 from __future__ import annotations
@@ -145,11 +145,11 @@ def _board_faults(connection: Connection) -> Iterator[str]:
     rows = connection.execute(
         """
         SELECT level_id, period, coalesce(boards.players, 0), coalesce(counted.players, 0), narrowest,
-               coalesce(bands.narrowest_band, %(none)s)
+               coalesce(narrowest_band, %(none)s)
           FROM boards
           FULL JOIN (SELECT level_id, period, count(*) AS players FROM scores GROUP BY level_id, period) AS counted
                USING (level_id, period)
-          LEFT JOIN (SELECT level_id, period, min(width) AS narrowest_band FROM bands GROUP BY level_id, period) AS bands
+          LEFT JOIN (SELECT level_id, period, min(width) AS narrowest_band FROM bands GROUP BY level_id, period) AS band
                USING (level_id, period)
          ORDER BY level_id, period
         """,

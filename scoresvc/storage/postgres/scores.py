@@ -23,22 +23,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from scoresvc.errors import Banned
 from scoresvc.levels import LevelSettings
 from scoresvc.scores import PostResult
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.library import psycopg, write_array
+from scoresvc.storage.postgres.library import write_array
 from scoresvc.storage.postgres.outcomes import Outcome, Outcomes, Post, Previous, Ranked
 from scoresvc.storage.postgres.ranks import NO_BANDS, PLAYERS_MAX, Band, divide
 from scoresvc.storage.postgres.rules import write_defaults, write_pinned
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
 from scoresvc.storage.postgres.workers import Writers
 from scoresvc.storage.write import Write
-
-if TYPE_CHECKING:
-    Rows = psycopg.Cursor[tuple[Any, ...]]
 
 
 def level_of(row: object) -> int | None:
@@ -328,6 +325,12 @@ def values_of_ranked(batch: PostBatch) -> dict[str, str]:
     }
 
 
+class Rows(Protocol):
+    """A cursor, or what was fetched of one."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
 class StoreResult:
     """What the statements of a batch gave back, once it is committed."""
 
@@ -352,10 +355,8 @@ class StoreResult:
         previous = [Previous._make(row) for row in self._previous.fetchall()] if self._previous else []
         ranked = [Ranked._make(row) for row in self._ranks.fetchall()] if self._ranks else []
         outcomes = Outcomes([post for post in posts if post.is_ranked], previous, ranked)
-        told = [outcomes.of(post) for post in posts]
-        return [
-            Banned() if (post.level_id, post.user_id) in banned else each for post, each in zip(posts, told, strict=True)
-        ]
+        told = [(post, outcomes.of(post)) for post in posts]
+        return [Banned() if (post.level_id, post.user_id) in banned else outcome for post, outcome in told]
 
     def divide_full(self, connection: Connection) -> None:
         """Divides the bands that these posts have filled, and the boards, which are rows without a width."""

@@ -114,4 +114,3 @@ def _band_faults(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"{board}: the band from {lowest_score} has {counted} players, not {players}"
         if lowest_score + width != next_score or width & (width - 1) or lowest_score & (width - 1):
             yield f"{board}: the band from {lowest_score} to {next_score} cannot be {width} wide"
-

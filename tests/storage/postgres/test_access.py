@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoresvc.errors import Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage.postgres.library import psycopg
 from tests.nodes import start_node
 from tests.postgres import USER, Cluster, free_port
@@ -110,13 +111,13 @@ def test_with_no_connection_left_posts_and_reads_are_refused_until_there_is_one(
         with pytest.raises(Unavailable):
             store.scores.post(2, 7, 6).result()
         with pytest.raises(Unavailable):
-            store.boards.bests(7)
+            store.boards.bests(7, WISH_ALL)
 
     until = time.monotonic() + 5
     while store.find_fault():
         assert time.monotonic() < until
     store.scores.post(2, 7, 7).result()
-    assert store.boards.bests(7) == [(2, 7)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 7)]
 
 
 def take_all_connections(cluster: Cluster, stack: ExitStack) -> None:
@@ -134,4 +135,4 @@ def test_a_connection_that_one_node_has_is_enough_for_its_posts(own_cluster: Clu
 
         store.scores.post(2, 7, 6).result()
 
-    assert store.boards.bests(7) == [(2, 6)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 6)]

@@ -16,6 +16,7 @@ from scoresvc.api.metrics import NAMES
 from scoresvc.cli import main
 from scoresvc.config import Config, DatabaseOptions, SessionOptions
 from scoresvc.errors import Unavailable
+from scoresvc.periods import ALL_TIME, WISH_ALL
 from scoresvc.scores import PostResult
 from scoresvc.storage import Store, copy_database, distribute_database, find_faults, open_store, repair
 from scoresvc.storage.postgres import distributed, ranks, scores
@@ -23,7 +24,7 @@ from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.postgres.watch import LEND_MAX
 from tests import citus
 from tests.citus import CitusCluster, explain, levels_of, names_a_table
-from tests.conftest import high_scores
+from tests.conftest import high_scores, user_of
 from tests.storage.postgres.test_locks import locking
 from tests.storage.postgres.test_ranks import SMALL, post_and_compare
 
@@ -66,16 +67,16 @@ def fill(store: Store) -> None:
 
 
 def answers(store: Store) -> list[object]:
-    first = store.boards.page(2, 20, None)
+    first = store.boards.page(2, ALL_TIME, 20, None)
     return [
         [high_scores(store, level) for level in (2, 3, 99)],
         first.entries,
-        store.boards.page(2, 20, first.next),
-        store.boards.around(2, 1500, 5),
-        store.boards.of_users(2, [7, 8, 5000]),
-        [store.boards.standing(2, user) for user in (7, 1500, 5000)],
-        store.boards.bests(7),
-        store.boards.user_scores(7),
+        store.boards.page(2, ALL_TIME, 20, first.next),
+        store.boards.around(2, ALL_TIME, 1500, 5),
+        store.boards.of_users(2, ALL_TIME, [7, 8, 5000]),
+        [store.boards.standing(2, ALL_TIME, user) for user in (7, 1500, 5000)],
+        store.boards.bests(7, WISH_ALL),
+        store.boards.user_scores(7, WISH_ALL),
         store.measure()[:2],
     ]
 
@@ -106,7 +107,7 @@ def test_a_database_with_rows_is_distributed_once_and_answers_as_before(
     assert workers == 2
     with closing(open_store(new_settings, counted=NAMES)) as store:
         assert answers(store) == before
-        assert store.sessions.user_of(key) == 7
+        assert user_of(store, key) == 7
     assert list(find_faults(new_settings)) == []
 
 
@@ -148,11 +149,11 @@ def test_each_statement_of_the_hot_path_runs_on_one_shard(
         patch.setattr(psycopg.Connection, "execute", note)
         tracked.scores.post(2, 7, 4_000_000).result()
         tracked.scores.post_and_rank(2, 8, 5_000_000).result()
-        tracked.boards.page(2, 20, tracked.boards.page(2, 20, None).next)
-        tracked.boards.around(2, 1500, 5)
-        tracked.boards.of_users(2, [7, 8])
-        tracked.boards.standing(2, 7)
-        tracked.sessions.user_of(key)
+        tracked.boards.page(2, ALL_TIME, 20, tracked.boards.page(2, ALL_TIME, 20, None).next)
+        tracked.boards.around(2, ALL_TIME, 1500, 5)
+        tracked.boards.of_users(2, ALL_TIME, [7, 8])
+        tracked.boards.standing(2, ALL_TIME, 7)
+        user_of(tracked, key)
     plans = {query: explain(settings.database.url, query, values) for query, values in run if names_a_table(query)}
 
     assert {distributed.LOCK, distributed.COUNT, distributed.PREVIOUS, distributed.STORE, distributed.RANK} <= set(
@@ -179,7 +180,7 @@ def test_a_level_that_is_locked_on_its_worker_fails_alone(settings: Config, stor
     for level in LEVELS:
         store.scores.post(level, 7, 5).result()
 
-    with locking(settings.database.url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE"):
+    with locking(settings.database.url, "SELECT FROM boards WHERE level_id = 2 FOR UPDATE"):
         began = time.monotonic()
         posts = {level: store.scores.post(level, 7, 6) for level in LEVELS}
         with pytest.raises(Unavailable):
@@ -189,7 +190,7 @@ def test_a_level_that_is_locked_on_its_worker_fails_alone(settings: Config, stor
         post.result()
 
     assert 3 < refused_in < LEND_MAX
-    assert store.boards.bests(7) == [(level, 5 if level == 2 else 6) for level in LEVELS]
+    assert store.boards.bests(7, WISH_ALL) == [(level, 5 if level == 2 else 6) for level in LEVELS]
 
 
 # Faults and sessions
@@ -225,7 +226,7 @@ def test_the_levels_of_other_workers_go_on_without_one_and_nothing_acknowledged_
         score += 1
 
     assert going_on == {level for (level,) in execute(settings, levels_of(cluster.workers[1].port))}
-    assert dict(store.boards.bests(7)) == acknowledged
+    assert dict(store.boards.bests(7, WISH_ALL)) == acknowledged
     assert list(find_faults(settings)) == []
 
 
@@ -243,7 +244,7 @@ def test_sessions_are_found_expire_and_are_purged(settings: Config) -> None:
 
         assert purged == 20
     with closing(open_store(settings, counted=NAMES)) as store:
-        assert store.sessions.user_of(key) == 7
+        assert user_of(store, key) == 7
 
 
 def test_a_login_ends_the_earlier_session_where_a_user_has_one(settings: Config) -> None:
@@ -251,7 +252,7 @@ def test_a_login_ends_the_earlier_session_where_a_user_has_one(settings: Config)
     with closing(open_store(single, counted=NAMES)) as store:
         keys = [store.sessions.log_in(7).result().key for _ in range(2)]
 
-        assert [store.sessions.user_of(key) for key in keys] == [None, 7]
+        assert [user_of(store, key) for key in keys] == [None, 7]
 
 
 # Commands
@@ -260,7 +261,7 @@ def test_a_login_ends_the_earlier_session_where_a_user_has_one(settings: Config)
 def test_what_is_wrong_is_said_and_repaired(settings: Config, store: Store) -> None:
     fill(store)
     assert list(find_faults(settings)) == []
-    execute(settings, "UPDATE levels SET players = 7 WHERE level_id = 2")
+    execute(settings, "UPDATE boards SET players = 7 WHERE level_id = 2")
     execute(settings, "DELETE FROM bands WHERE level_id = 2")
 
     found = "\n".join(find_faults(settings))
@@ -282,7 +283,7 @@ def test_a_database_of_sqlite_is_copied(settings: Config, database_path: Path) -
     assert rows == {"scores": 3000 + len(LEVELS) - 1, "sessions": 1, "cursor_key": 1}
     with closing(open_store(settings, counted=NAMES)) as new:
         assert answers(new) == before
-        assert new.sessions.user_of(key) == 7
+        assert user_of(new, key) == 7
     assert list(find_faults(settings)) == []
 
 

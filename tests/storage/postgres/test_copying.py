@@ -11,8 +11,9 @@ import pytest
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.errors import StartError
+from scoresvc.periods import ALL_TIME, WISH_ALL
 from scoresvc.storage import Store, copy_database, find_faults, open_store
-from tests.conftest import high_scores
+from tests.conftest import high_scores, user_of
 
 
 @pytest.fixture
@@ -29,8 +30,12 @@ def test_scores_sessions_and_cursors_are_those_of_before(sqlite_settings: Config
     with closing(open_store(sqlite_settings, counted=NAMES)) as old:
         fill(old)
         key = old.sessions.log_in(7).result().key
-        page = old.boards.page(1, 20, None)
-        answers = [old.boards.page(1, 20, page.next), old.boards.standing(2, 2), old.boards.user_scores(7)]
+        page = old.boards.page(1, ALL_TIME, 20, None)
+        answers = [
+            old.boards.page(1, ALL_TIME, 20, page.next),
+            old.boards.standing(2, ALL_TIME, 2),
+            old.boards.user_scores(7, WISH_ALL),
+        ]
         lists = [high_scores(old, level) for level in range(4)]
 
     assert copy_database(new_settings, sqlite_settings.database.path) == {
@@ -41,8 +46,12 @@ def test_scores_sessions_and_cursors_are_those_of_before(sqlite_settings: Config
 
     with closing(open_store(new_settings, counted=NAMES)) as new:
         assert [high_scores(new, level) for level in range(4)] == lists
-        assert [new.boards.page(1, 20, page.next), new.boards.standing(2, 2), new.boards.user_scores(7)] == answers
-        assert new.sessions.user_of(key) == 7
+        assert [
+            new.boards.page(1, ALL_TIME, 20, page.next),
+            new.boards.standing(2, ALL_TIME, 2),
+            new.boards.user_scores(7, WISH_ALL),
+        ] == answers
+        assert user_of(new, key) == 7
     assert list(find_faults(new_settings)) == []
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scoresvc.cli import main
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.errors import StartError, Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage import Store, distribute_database, open_store
 from scoresvc.storage.migrations import read_script
 from scoresvc.storage.postgres import forms, ranks, scores
@@ -23,7 +24,7 @@ from scoresvc.storage.postgres import store as store_module
 from scoresvc.storage.postgres.distributed import THREADS
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.write import Write
-from tests.conftest import Clock, high_scores
+from tests.conftest import Clock, high_scores, user_of
 from tests.nodes import faults_of
 from tests.postgres import Cluster
 from tests.storage.postgres.conftest import OpenNode
@@ -94,7 +95,7 @@ def test_lists_of_several_levels_are_read_at_once(store: Store) -> None:
 def gathering(store: Store, url: str) -> Iterator[None]:
     """What is posted to LEVELS in a `with` block becomes one batch."""
     store.scores.post(LEVELS[0], 0, 1).result()
-    with locking(url, f"SELECT FROM levels WHERE level_id = {LEVELS[0]} FOR UPDATE"):
+    with locking(url, f"SELECT FROM boards WHERE level_id = {LEVELS[0]} FOR UPDATE"):
         first = store.scores.post(LEVELS[0], 0, 2)
         wait_for_lock(url)
         yield
@@ -128,7 +129,7 @@ def test_a_level_that_is_locked_fails_alone(url: str, open_node: OpenNode) -> No
     store = open_node(url)
     store.scores.post(LEVELS[1], 7, 5).result()
 
-    with locking(url, f"SELECT FROM levels WHERE level_id = {LEVELS[1]} FOR UPDATE"):
+    with locking(url, f"SELECT FROM boards WHERE level_id = {LEVELS[1]} FOR UPDATE"):
         with gathering(store, url):
             locked, *others = [store.scores.post(level, 7, 6) for level in (LEVELS[1], LEVELS[0], LEVELS[2])]
         with pytest.raises(Unavailable):
@@ -136,7 +137,7 @@ def test_a_level_that_is_locked_fails_alone(url: str, open_node: OpenNode) -> No
         for other in others:
             other.result()
 
-    assert store.boards.bests(7) == [(LEVELS[0], 6), (LEVELS[1], 5), (LEVELS[2], 6)]
+    assert store.boards.bests(7, WISH_ALL) == [(LEVELS[0], 6), (LEVELS[1], 5), (LEVELS[2], 6)]
 
 
 def test_expired_sessions_are_purged_a_few_at_a_time(store: Store, clock: Clock) -> None:
@@ -147,7 +148,7 @@ def test_expired_sessions_are_purged_a_few_at_a_time(store: Store, clock: Clock)
     clock.now += Config().sessions.lifetime - 0.5
 
     assert [store.sessions.delete_expired(3) for _ in range(3)] == [3, 2, 0]
-    assert store.sessions.user_of(key) == 7
+    assert user_of(store, key) == 7
 
 
 def test_nothing_stays_open_where_a_node_cannot_find_what_the_database_needs(

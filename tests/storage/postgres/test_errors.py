@@ -10,6 +10,7 @@ import pytest
 from webtest import TestApp
 
 from scoresvc.errors import Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage.postgres.library import is_fault, is_retried, psycopg
 from tests.conftest import make_app
 from tests.storage.postgres.conftest import OpenNode
@@ -109,7 +110,7 @@ def test_posts_beside_a_bug_in_the_same_batch_are_stored(url: str, open_node: Op
         errors = [level for level, post in enumerate(posts) if _fails(post.result)]
 
     assert errors == [13]
-    assert [level for level, _ in store.boards.bests(7)] == [level for level in range(20) if level != 13]
+    assert [level for level, _ in store.boards.bests(7, WISH_ALL)] == [level for level in range(20) if level != 13]
 
 
 def _fails(result: Callable[[], object]) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from scoresvc.errors import Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.postgres.watch import LEND_MAX
 from tests.nodes import faults_of, read_bests
@@ -32,7 +33,7 @@ def locking(url: str, statement: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["SELECT FROM levels WHERE level_id = 2 FOR UPDATE", "LOCK TABLE scores IN EXCLUSIVE MODE"]
+    "statement", ["SELECT FROM boards WHERE level_id = 2 FOR UPDATE", "LOCK TABLE scores IN EXCLUSIVE MODE"]
 )
 def test_a_lock_that_others_hold_is_503_in_time_and_lists_go_on(url: str, open_node: OpenNode, statement: str) -> None:
     store = open_node(url)
@@ -41,7 +42,7 @@ def test_a_lock_that_others_hold_is_503_in_time_and_lists_go_on(url: str, open_n
     with locking(url, statement):
         began = time.monotonic()
         post = store.scores.post(2, 7, 6)
-        bests = store.boards.bests(7)
+        bests = store.boards.bests(7, WISH_ALL)
         read_in = time.monotonic() - began
         with pytest.raises(Unavailable):
             post.result()
@@ -51,7 +52,7 @@ def test_a_lock_that_others_hold_is_503_in_time_and_lists_go_on(url: str, open_n
     assert bests == [(2, 5)]
     assert read_in < 1
     assert 3 < refused_in < LEND_MAX
-    assert store.boards.bests(7) == [(2, 7)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 7)]
 
 
 def test_a_level_that_others_lock_fails_alone_and_holds_up_the_others_once(url: str, open_node: OpenNode) -> None:
@@ -59,7 +60,7 @@ def test_a_level_that_others_lock_fails_alone_and_holds_up_the_others_once(url: 
     for level in range(LEVELS):
         store.scores.post(level, 7, 5).result()
 
-    with locking(url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE"):
+    with locking(url, "SELECT FROM boards WHERE level_id = 2 FOR UPDATE"):
         for score in (6, 7):
             began = time.monotonic()
             posts = {level: store.scores.post(level, 7, score) for level in range(LEVELS)}
@@ -71,7 +72,7 @@ def test_a_level_that_others_lock_fails_alone_and_holds_up_the_others_once(url: 
     store.scores.post(2, 7, 8).result()
 
     assert took < 2
-    assert store.boards.bests(7) == [(level, 8 if level == 2 else 7) for level in range(LEVELS)]
+    assert store.boards.bests(7, WISH_ALL) == [(level, 8 if level == 2 else 7) for level in range(LEVELS)]
     assert faults_of(url) == []
 
 
@@ -84,7 +85,7 @@ def test_reads_behind_a_lock_are_503_in_time_and_leave_no_session_behind(
     with locking(url, "LOCK TABLE scores IN ACCESS EXCLUSIVE MODE"):
         began = time.monotonic()
         with pytest.raises(Unavailable):
-            store.boards.bests(7)
+            store.boards.bests(7, WISH_ALL)
         refused_in = time.monotonic() - began
         cluster.wait_for(
             f"""
@@ -95,7 +96,7 @@ def test_reads_behind_a_lock_are_503_in_time_and_leave_no_session_behind(
         )
 
     assert refused_in < LEND_MAX + 1
-    assert store.boards.bests(7) == [(2, 5)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
 
 
 def test_a_statement_that_takes_too_long_is_503(url: str, open_node: OpenNode) -> None:
@@ -125,21 +126,21 @@ def test_a_deadlock_is_run_again_and_nobody_notices(own_cluster: Cluster, open_n
     for level in (0, 1, 2):
         store.scores.post(level, 7, 5).result()
 
-    with locking(url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE") as other:
+    with locking(url, "SELECT FROM boards WHERE level_id = 2 FOR UPDATE") as other:
         other.execute("SET LOCAL deadlock_timeout = '60s'")  # so that it is not the one that gives way
-        with locking(url, "SELECT FROM levels WHERE level_id = 0 FOR UPDATE") as first:
+        with locking(url, "SELECT FROM boards WHERE level_id = 0 FOR UPDATE") as first:
             blocker = store.scores.post(0, 7, 6)  # what is posted while it waits becomes one batch
             wait_for_lock(url)
             posts = [store.scores.post(level, 7, 6) for level in (1, 2)]
             first.execute("SELECT 1")
         wait_for_lock(url)
-        other.execute("SELECT FROM levels WHERE level_id = 1 FOR UPDATE")
+        other.execute("SELECT FROM boards WHERE level_id = 1 FOR UPDATE")
         other.execute("SELECT 1")
     for post in (blocker, *posts):
         post.result()
 
     own_cluster.wait_for("SELECT 1 FROM pg_stat_database WHERE datname = 'scores' AND deadlocks = 1")
-    assert store.boards.bests(7) == [(0, 6), (1, 6), (2, 6)]
+    assert store.boards.bests(7, WISH_ALL) == [(0, 6), (1, 6), (2, 6)]
     assert faults_of(url) == []
 
 

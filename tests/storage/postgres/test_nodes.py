@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoresvc.config import Config, SessionOptions
+from tests.conftest import user_of
 from tests.drills.freshness import read_own_posts
 from tests.nodes import faults_of, start_node, start_nodes
 from tests.storage.postgres.conftest import OpenNode
@@ -45,19 +46,19 @@ def test_a_session_is_good_on_every_node_at_once(url: str, open_node: OpenNode) 
     for user in range(50):
         key = stores[user % 3].sessions.log_in(user).result().key
 
-        assert [store.sessions.user_of(key) for store in stores] == [user] * 3
+        assert [user_of(store, key) for store in stores] == [user] * 3
 
 
 def test_a_login_on_one_node_ends_the_session_of_another_one(url: str, open_node: OpenNode) -> None:
     settings = Config(sessions=SessionOptions(one_per_user=True))
     stores = [open_node(url, settings) for _ in range(2)]
     first = stores[0].sessions.log_in(7).result().key
-    assert [store.sessions.user_of(first) for store in stores] == [7, 7]
+    assert [user_of(store, first) for store in stores] == [7, 7]
 
     second = stores[1].sessions.log_in(7).result().key
 
-    assert [store.sessions.user_of(first) for store in stores] == [None, None]
-    assert [store.sessions.user_of(second) for store in stores] == [7, 7]
+    assert [user_of(store, first) for store in stores] == [None, None]
+    assert [user_of(store, second) for store in stores] == [7, 7]
 
 
 def test_of_logins_at_once_over_two_nodes_one_session_is_left(url: str, open_node: OpenNode) -> None:
@@ -75,10 +76,10 @@ def test_of_logins_at_once_over_two_nodes_one_session_is_left(url: str, open_nod
     for thread in threads:
         thread.join()
 
-    good = [key for key in keys if stores[0].sessions.user_of(key) == 7]
+    good = [key for key in keys if user_of(stores[0], key) == 7]
     assert len(keys) == 100
     assert len(good) == 1
-    assert stores[1].sessions.user_of(good[0]) == 7
+    assert user_of(stores[1], good[0]) == 7
 
 
 def test_sessions_and_scores_go_by_the_clock_of_the_database_whatever_the_nodes_have(url: str, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from contextlib import suppress
 import pytest
 
 from scoresvc.errors import Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage.postgres.watch import LEND_MAX
+from tests.conftest import user_of
 from tests.nodes import faults_of, read_bests
 from tests.postgres import USER, Cluster
 from tests.proxy import Proxy
@@ -74,7 +76,7 @@ def test_a_login_whose_commit_is_cut_is_503_and_the_next_one_gives_a_key(proxy: 
         store.sessions.log_in(7).result()
     session = store.sessions.log_in(7).result()
 
-    assert store.sessions.user_of(session.key) == 7
+    assert user_of(store, session.key) == 7
 
 
 def test_a_read_that_is_cut_is_sent_again(proxy: Proxy, open_node: OpenNode) -> None:
@@ -82,7 +84,7 @@ def test_a_read_that_is_cut_is_sent_again(proxy: Proxy, open_node: OpenNode) -> 
     store.scores.post(2, 7, 5).result()
     proxy.cut_before_request(b"ORDER BY level_id")
 
-    assert store.boards.bests(7) == [(2, 5)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
     assert proxy.cuts == 1
 
 

@@ -117,12 +117,12 @@ def test_in_a_sound_database_no_problems_are_found(filled: Config) -> None:
     [
         ("UPDATE bands SET counts[1] = counts[1] + 1", "level 2: the bands from 0, 16777216 wide, have"),
         ("DELETE FROM bands", "level 2: the bands from 0, 16777216 wide, are missing"),
-        ("UPDATE levels SET players = 7", "level 2 has 3000 players, not 7"),
+        ("UPDATE boards SET players = 7", "level 2 has 3000 players, not 7"),
         (
             "INSERT INTO scores (level_id, user_id, score, reached_at) VALUES (3, 1, 1, 1)",
             "level 3 has 1 players, not 0",
         ),
-        ("UPDATE levels SET narrowest = 1", "level 2: its narrowest band is"),
+        ("UPDATE boards SET narrowest = 1", "level 2: its narrowest band is"),
     ],
 )
 def test_what_is_wrong_is_said_and_repaired(filled: Config, query: Query, sql: str, said: str) -> None:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from scoresvc.errors import Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage import Store
 from tests.nodes import faults_of, read_bests
 from tests.postgres import Cluster
@@ -105,12 +106,12 @@ def test_while_the_server_starts_posts_and_lists_are_refused_and_then_go_on(
     with pytest.raises(Unavailable):
         store.scores.post(2, 7, 6).result()
     with pytest.raises(Unavailable):
-        store.boards.bests(7)
+        store.boards.bests(7, WISH_ALL)
     assert store.find_fault() == "there is no database that takes writes"
 
     own_cluster.wait_until_accepting()
     wait_for_post(store, 6)
-    assert store.boards.bests(7) == [(2, 6)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 6)]
 
 
 def wait_for_post(store: Store, score: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from scoresvc.errors import StartError, Unavailable
+from scoresvc.periods import WISH_ALL
 from scoresvc.storage import Store
 from tests.nodes import faults_of, make_synchronous, read_bests, url_of
 from tests.postgres import Cluster
@@ -60,7 +61,7 @@ def test_a_standby_that_does_not_replay_is_not_read(
     own_cluster.kill()
 
     with pytest.raises(Unavailable):
-        store.boards.bests(7)
+        store.boards.bests(7, WISH_ALL)
     with standby.connect() as connection:
         connection.execute("SELECT pg_wal_replay_resume()")
     until = time.monotonic() + 5
@@ -97,7 +98,7 @@ def test_of_two_standbys_the_one_that_has_received_all_is_read(
 
 def read_or_nothing(store: Store, user: int) -> list[tuple[int, int]] | None:
     try:
-        return store.boards.bests(user)
+        return store.boards.bests(user, WISH_ALL)
     except Unavailable:
         time.sleep(0.05)
         return None
@@ -116,7 +117,7 @@ def test_a_database_that_is_read_only_by_default_serves_lists_and_refuses_posts(
     with pytest.raises(Unavailable):
         store.scores.post(2, 7, 6).result()
     assert store.find_fault() == "there is no database that takes writes"
-    assert store.boards.bests(7) == [(2, 5)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
 
     with own_cluster.connect() as connection:
         connection.execute("SET default_transaction_read_only = off")
@@ -188,7 +189,7 @@ def test_a_new_primary_without_a_synchronous_standby_is_warned_of_once(
     own_cluster.kill()
     standby.promote()
 
-    store.boards.bests(7)
+    store.boards.bests(7, WISH_ALL)
     until = time.monotonic() + 5
     while store.find_fault():
         assert time.monotonic() < until
