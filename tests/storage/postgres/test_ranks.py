@@ -79,9 +79,9 @@ def test_several_nodes_that_post_at_once_keep_every_count(settings: Config) -> N
         wrong = connection.execute(
             """
             SELECT count(*)
-              FROM (SELECT level_id, score, rank() OVER (PARTITION BY level_id ORDER BY score DESC) AS counted
+              FROM (SELECT level_id, period, score, rank() OVER (PARTITION BY level_id ORDER BY score DESC) AS counted
                       FROM scores) AS ranked
-             WHERE rank_of(level_id, score) <> counted
+             WHERE rank_of(level_id, period, score) <> counted
             """
         ).fetchone()
         ties = connection.execute(
@@ -119,7 +119,7 @@ def test_in_a_sound_database_no_problems_are_found(filled: Config) -> None:
         ("DELETE FROM bands", "level 2: the bands from 0, 16777216 wide, are missing"),
         ("UPDATE boards SET players = 7", "level 2 has 3000 players, not 7"),
         (
-            "INSERT INTO scores (level_id, user_id, score, reached_at) VALUES (3, 1, 1, 1)",
+            "INSERT INTO scores (level_id, period, user_id, score, reached_at) VALUES (3, 0, 1, 1, 1)",
             "level 3 has 1 players, not 0",
         ),
         ("UPDATE boards SET narrowest = 1", "level 2: its narrowest band is"),
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said_and_repaired(filled: Config, query: Query, sql: s
     assert said in "\n".join(find_faults(filled))
     repair(filled)
     assert list(find_faults(filled)) == []
-    assert query("SELECT count(*) FROM scores WHERE level_id = 2 AND rank_of(2, score) <> 3000 - score / 1000") == [
+    assert query("SELECT count(*) FROM scores WHERE level_id = 2 AND rank_of(2, 0, score) <> 3000 - score / 1000") == [
         (0,)
     ]
 
