@@ -78,15 +78,17 @@ def levels_of(port: int) -> str:
     """Returns the query for the levels of the worker on `port`."""
     return f"""
     SELECT level_id
-      FROM levels
-     WHERE get_shard_id_for_distribution_column('levels', level_id)
+      FROM boards
+     WHERE get_shard_id_for_distribution_column('boards', level_id)
            IN (SELECT shardid FROM citus_shards WHERE nodeport = {port})
+       AND period = 0
     """
 
 
 def names_a_table(query: str) -> bool:
     """Returns whether a statement reads or writes a table that is distributed."""
-    return any(f" {table} " in f"{query} ".replace("\n", " ") for table in ("levels", "scores", "bands", "sessions"))
+    tables = ("boards", "scores", "bands", "submissions", "level_settings", "sessions")
+    return any(f" {table} " in f"{query} ".replace("\n", " ") for table in tables)
 
 
 def explain(url: str, query: str, values: Any) -> str:

@@ -7,17 +7,32 @@
 -- What was done over several connections with a worker could not be followed by the functions in one transaction.
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
 
-SELECT create_distributed_table('levels', 'level_id', colocate_with := 'none')
- WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'levels'::regclass);
+SELECT create_distributed_table('boards', 'level_id', colocate_with := 'none')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'boards'::regclass);
 
-SELECT create_distributed_table('scores', 'level_id', colocate_with := 'levels')
+SELECT create_distributed_table('scores', 'level_id', colocate_with := 'boards')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'scores'::regclass);
 
-SELECT create_distributed_table('bands', 'level_id', colocate_with := 'levels')
+SELECT create_distributed_table('bands', 'level_id', colocate_with := 'boards')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'bands'::regclass);
+
+SELECT create_distributed_table('submissions', 'level_id', colocate_with := 'boards')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'submissions'::regclass);
+
+SELECT create_distributed_table('level_settings', 'level_id', colocate_with := 'boards')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'level_settings'::regclass);
 
 SELECT create_distributed_table('sessions', 'key_hash', colocate_with := 'none')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'sessions'::regclass);
+
+SELECT create_reference_table('bans')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'bans'::regclass);
+
+SELECT create_reference_table('tokens')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'tokens'::regclass);
+
+SELECT create_reference_table('actions')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'actions'::regclass);
 
 SELECT create_reference_table('cursor_key')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'cursor_key'::regclass);
@@ -27,10 +42,14 @@ SELECT create_reference_table('scoresvc_schema')
 
 -- The rows that are on the nodes now are no longer needed here.
 SELECT truncate_local_data_after_distributing_table(name::regclass)
-  FROM unnest('{levels,scores,bands,sessions,cursor_key,scoresvc_schema}'::text[]) AS name;
+  FROM unnest('{boards,scores,bands,submissions,level_settings,sessions,bans}'::text[]
+              || '{tokens,actions,cursor_key,scoresvc_schema}') AS name;
 
 SELECT create_distributed_function('add_counts(integer[], integer[], bigint[])');
-SELECT create_distributed_function('rank_of(integer, integer)');
+SELECT create_distributed_function('rank_of(integer, integer, integer)');
+SELECT create_distributed_function('day_at(bigint, text)');
+SELECT create_distributed_function('rules_at(jsonb, jsonb, bigint)');
+SELECT create_distributed_function('kept_score(text, boolean, integer, integer, integer, bigint)');
 
 -- Makes the settings of a transaction that writes, as storage/postgres/transactions.py has them, on the node of each
 -- shard that it touches, too.

@@ -7,20 +7,25 @@ and a post is acknowledged when its own level is committed. A level whose node i
 in THREADS threads, because each waits for a disk, and those of a level always in the same one: there its posts gather,
 and none waits for the lock of another.
 
-The statements are those of `scores.py`, and what is said there holds, but that COUNT comes before STORE, because a
-statement that changes several tables cannot begin with an INSERT from a query. A function that reads tables cannot run
-on a shard, so RANK counts what `rank_of` counts elsewhere. SETTINGS calls a function that `distribute.sql` adds, which
-makes the settings on the node of the level, too: Citus sends it what SET LOCAL says, not what set_config does.
+What is said in `scores.py` holds, but a statement that changes several tables cannot be sent to a shard if it adds rows
+from a query. So a part takes two round trips: LOCK, then READ, which tells how the posts count and what stands on their
+boards; from that, `Counting` finds what is to be stored, and the statements of the second trip store it. A function
+that reads tables cannot run on a shard, so RANK counts what `rank_of` counts elsewhere. SETTINGS calls a function that
+`distribute.sql` adds, which makes the settings on the node of the level, too: Citus sends it what SET LOCAL says, not
+what set_config does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.scores import PostBatch, StoreResult, level_of, values_of
+from scoresvc.storage.postgres.counting import Counting
+from scoresvc.storage.postgres.library import write_array
+from scoresvc.storage.postgres.ranks import NO_BANDS, PLAYERS_MAX
+from scoresvc.storage.postgres.scores import LOCK_BANS, PostBatch, StoreResult, level_of, values_of_ranked
 from scoresvc.storage.postgres.workers import Batch, Workers, run_or_refuse
 from scoresvc.storage.write import Write
 
@@ -31,117 +36,194 @@ THREADS = 8  # each with a connection
 SETTINGS = "SELECT set_on_shards(%(durability)s, %(lock_timeout)s)"
 
 LOCK = """
-INSERT INTO levels AS level (level_id, players)
-VALUES (%(level_id)s, 0)
-    ON CONFLICT (level_id) DO UPDATE SET players = level.players
+INSERT INTO boards AS board (level_id, period, players, locked_at, latest_at)
+VALUES (%(level_id)s, 0, 0,
+        coalesce(%(now)s::bigint, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint),
+        coalesce(%(now)s::bigint, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) + %(posts)s - 1)
+    ON CONFLICT (level_id, period)
+       DO UPDATE SET locked_at = excluded.locked_at,
+                     latest_at = greatest(excluded.latest_at,
+                                          board.latest_at + 1 + excluded.latest_at - excluded.locked_at)
 """
 
-PREVIOUS = """
-SELECT 'stored', %(level_id)s::int, post.user_id, scores.score
-  FROM unnest(%(users)s::int[]) AS post (user_id)
-  LEFT JOIN scores ON scores.level_id = %(level_id)s AND scores.user_id = post.user_id
+PIN = """
+INSERT INTO level_settings (level_id, settings)
+SELECT level_id, %(pinned)s::jsonb
+  FROM boards
+ WHERE level_id = %(level_id)s
+   AND period = 0
+   AND NOT EXISTS (SELECT FROM scores WHERE level_id = %(level_id)s)
+    ON CONFLICT (level_id) DO NOTHING
+"""
+
+READ = """
+SELECT boards.latest_at, rule.is_turned, rule.keep, rule.hold, rule.day, counted.period, posted.user_id, bans.hide,
+       stands.score
+  FROM boards
+  LEFT JOIN level_settings AS own ON own.level_id = %(level_id)s
+ CROSS JOIN LATERAL rules_at(own.settings, %(defaults)s::jsonb, boards.locked_at) AS rule
+ CROSS JOIN LATERAL unnest(rule.periods) AS counted (period)
+ CROSS JOIN unnest(%(users)s::int[]) AS posted (user_id)
+  LEFT JOIN bans ON bans.user_id = posted.user_id
+  LEFT JOIN scores AS stands
+    ON stands.level_id = %(level_id)s
+   AND stands.period = counted.period
+   AND stands.user_id = posted.user_id
+ WHERE boards.level_id = %(level_id)s AND boards.period = 0
+"""
+
+NUMBERS = """
+SELECT nextval(pg_get_serial_sequence('submissions', 'submission_id')) FROM generate_series(1, %(count)s)
+"""
+
+SUBMIT = """
+INSERT INTO submissions (submission_id, level_id, user_id, score, posted_at, day, state)
+SELECT post.submission_id, boards.level_id, post.user_id, post.score, post.posted_at, %(day)s, post.state
+  FROM boards
+ CROSS JOIN unnest(%(numbers)s::bigint[], %(users)s::int[], %(scores)s::int[], %(times)s::bigint[],
+                   %(states)s::smallint[]) AS post (submission_id, user_id, score, posted_at, state)
+ WHERE boards.level_id = %(level_id)s AND boards.period = 0
+"""
+
+ENTER = """
+INSERT INTO boards AS board (level_id, period, players)
+SELECT level.level_id, entering.period, entering.players
+  FROM boards AS level
+ CROSS JOIN unnest(%(periods)s::int[], %(players)s::int[]) AS entering (period, players)
+ WHERE level.level_id = %(level_id)s AND level.period = 0
+    ON CONFLICT (level_id, period) DO UPDATE SET players = board.players + excluded.players
+RETURNING level_id, period, players, narrowest
 """
 
 COUNT = """
-  WITH better AS (
-       SELECT post.score, scores.score AS previous, levels.narrowest
-         FROM unnest(%(users)s::int[], %(scores)s::int[]) AS post (user_id, score)
-         JOIN levels ON levels.level_id = %(level_id)s
-         LEFT JOIN scores ON scores.level_id = %(level_id)s AND scores.user_id = post.user_id
-        WHERE scores.score IS NULL OR post.score > scores.score),
-       entered AS (
-       UPDATE levels
-          SET players = levels.players + entering.players
-         FROM (SELECT count(*) AS players FROM better WHERE previous IS NULL) AS entering
-        WHERE levels.level_id = %(level_id)s AND entering.players > 0
-    RETURNING levels.players, levels.narrowest),
-       step AS (
-       SELECT narrowest, score, 1 AS players FROM better
-        UNION ALL
-       SELECT narrowest, previous, -1 FROM better WHERE previous IS NOT NULL),
-       moved AS (
-       SELECT width, score / width AS band, sum(players) AS players
-         FROM step
+  WITH moved AS (
+       SELECT step.period, width, step.score / width AS band, sum(step.players) AS players
+         FROM unnest(%(periods)s::int[], %(scores)s::int[], %(players)s::int[]) AS step (period, score, players)
+         JOIN boards ON boards.level_id = %(level_id)s AND boards.period = step.period
          JOIN (VALUES (16777216), (65536), (256), (1)) AS digit (width) ON width >= narrowest
-        GROUP BY width, band
-       HAVING sum(players) <> 0),
+        GROUP BY step.period, width, band
+       HAVING sum(step.players) <> 0),
        changed AS (
-       SELECT width, band / 256 * 256 * width AS lowest_score,
+       SELECT period, width, band / 256 * 256 * width AS lowest_score,
               array_agg(band %% 256 + 1) AS places, array_agg(players) AS changes
          FROM moved
-        GROUP BY width, lowest_score),
-       counted AS (
+        GROUP BY period, width, lowest_score),
+       recounted AS (
        UPDATE bands
           SET counts = add_counts(bands.counts, places, changes)
          FROM changed
         WHERE bands.level_id = %(level_id)s
+          AND bands.period = changed.period
           AND bands.width = changed.width
           AND bands.lowest_score = changed.lowest_score
-    RETURNING bands.width, bands.lowest_score, bands.counts, places, changes)
-SELECT 'full', %(level_id)s::int, width, lowest_score + (place - 1) * width
-  FROM counted
+    RETURNING bands.period, bands.width, bands.lowest_score, bands.counts, places, changes)
+SELECT 'full', %(level_id)s::int, period, width, lowest_score + (place - 1) * width
+  FROM recounted
  CROSS JOIN unnest(places, changes) AS change (place, players)
  WHERE width > 1 AND counts[place] / %(full)s > (counts[place] - change.players) / %(full)s
- UNION ALL
-SELECT 'full', %(level_id)s::int, NULL, 0
-  FROM entered
- WHERE players > %(full)s AND narrowest = %(none)s
 """
-
-STANDING = ""
 
 STORE = """
-INSERT INTO scores (level_id, user_id, score, reached_at)
-SELECT levels.level_id, post.user_id, post.score,
-       post.place - 1 + greatest(coalesce(%(now)s::bigint,
-                                          (extract(epoch FROM statement_timestamp()) * 1000000)::bigint),
-                                 (SELECT max(reached_at) + 1
-                                    FROM scores
-                                   WHERE level_id = %(level_id)s AND score = post.score))
-  FROM levels
- CROSS JOIN unnest(%(users)s::int[], %(scores)s::int[]) WITH ORDINALITY AS post (user_id, score, place)
- WHERE levels.level_id = %(level_id)s
-    ON CONFLICT (level_id, user_id)
+INSERT INTO scores (level_id, period, user_id, score, reached_at)
+SELECT boards.level_id, best.period, best.user_id, best.score, best.reached_at
+  FROM boards
+ CROSS JOIN unnest(%(periods)s::int[], %(users)s::int[], %(scores)s::int[], %(times)s::bigint[])
+            AS best (period, user_id, score, reached_at)
+ WHERE boards.level_id = %(level_id)s AND boards.period = 0
+    ON CONFLICT (level_id, period, user_id)
        DO UPDATE SET score = excluded.score,
                      reached_at = excluded.reached_at
-               WHERE excluded.score > scores.score
 """
 
+# As RANK of `scores.py`.
 RANK = """
-SELECT scores.level_id, scores.user_id, scores.score,
+SELECT post.place, rule.is_turned, rule.keep, rule.hold, rule.zone,
+       turned.score >= CASE WHEN rule.is_turned THEN 2147483647 - rule.hold ELSE rule.hold END, bans.hide,
+       counted.period, stands.score, best.score,
        1 + above.players::bigint
          + (SELECT count(*)
               FROM scores AS better
              WHERE better.level_id = %(level_id)s
-               AND better.score > scores.score
-               AND better.score < scores.score - scores.score %% above.narrowest + above.narrowest),
-       levels.players, scores.reached_at
-  FROM scores
-  JOIN levels ON levels.level_id = %(level_id)s
+               AND better.period = counted.period
+               AND better.score > best.score
+               AND better.score < best.score - best.score %% above.narrowest + above.narrowest)
+         - CASE WHEN stands.score > best.score THEN 1 ELSE 0 END,
+       coalesce(board.players, 0) + CASE WHEN stands.score IS NULL THEN 1 ELSE 0 END
+  FROM boards AS level
+  LEFT JOIN level_settings AS own ON own.level_id = %(level_id)s
+ CROSS JOIN LATERAL rules_at(own.settings, %(defaults)s::jsonb, level.locked_at) AS rule
+ CROSS JOIN unnest(%(users)s::int[], %(scores)s::int[]) WITH ORDINALITY AS post (user_id, score, place)
+ CROSS JOIN LATERAL (SELECT CASE WHEN rule.is_turned THEN 2147483647 - post.score
+                                 ELSE post.score END AS score) AS turned
+  LEFT JOIN bans ON bans.user_id = post.user_id
+ CROSS JOIN LATERAL unnest(rule.periods) AS counted (period)
+  LEFT JOIN scores AS stands
+    ON stands.level_id = %(level_id)s
+   AND stands.period = counted.period
+   AND stands.user_id = post.user_id
+  LEFT JOIN boards AS board ON board.level_id = %(level_id)s AND board.period = counted.period
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN bans.hide IS NULL
+                    AND (rule.hold IS NULL
+                         OR turned.score < CASE WHEN rule.is_turned THEN 2147483647 - rule.hold ELSE rule.hold END)
+                   THEN stands.score
+                   ELSE kept_score(rule.keep, rule.is_turned, stands.score, turned.score, turned.score, post.score)
+              END AS score) AS best
  CROSS JOIN LATERAL (
        SELECT coalesce(sum((SELECT sum(count)
-                              FROM unnest(counts[scores.score / row.width %% 256 + 2:]) AS count)), 0) AS players,
+                              FROM unnest(counts[best.score / row.width %% 256 + 2:]) AS count)), 0) AS players,
               coalesce(min(row.width), 2147483648) AS narrowest
          FROM (VALUES (16777216::bigint), (65536), (256), (1)) AS digit (width)
          JOIN bands AS row
            ON row.level_id = %(level_id)s
+          AND row.period = counted.period
           AND row.width = digit.width
-          AND row.lowest_score = scores.score - scores.score %% (256 * digit.width)) AS above
- WHERE scores.level_id = %(level_id)s AND scores.user_id = ANY(%(users)s::int[])
+          AND row.lowest_score = best.score - best.score %% (256 * digit.width)) AS above
+ WHERE level.level_id = %(level_id)s AND level.period = 0
+ ORDER BY post.place, counted.period
+"""
+
+STANDING = """
+SELECT stands.score, stands.reached_at,
+       1 + above.players::bigint
+         + (SELECT count(*)
+              FROM scores AS better
+             WHERE better.level_id = %(level_id)s
+               AND better.period = %(period)s
+               AND better.score > stands.score
+               AND better.score < stands.score - stands.score %% above.narrowest + above.narrowest),
+       board.players
+  FROM scores AS stands
+  JOIN boards AS board ON board.level_id = %(level_id)s AND board.period = %(period)s
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum((SELECT sum(count)
+                              FROM unnest(counts[stands.score / row.width %% 256 + 2:]) AS count)), 0) AS players,
+              coalesce(min(row.width), 2147483648) AS narrowest
+         FROM (VALUES (16777216::bigint), (65536), (256), (1)) AS digit (width)
+         JOIN bands AS row
+           ON row.level_id = %(level_id)s
+          AND row.period = %(period)s
+          AND row.width = digit.width
+          AND row.lowest_score = stands.score - stands.score %% (256 * digit.width)) AS above
+ WHERE stands.level_id = %(level_id)s AND stands.period = %(period)s AND stands.user_id = %(user_id)s
 """
 
 # Each list is read on the node of its level, those of many levels on all their nodes at once. Citus finds the shards of
-# a table only by what is said of that table itself, so the levels are named twice.
+# a table only by what is said of that table itself, so the levels are named three times. $2 is the order of [levels].
 LISTS = b"""
-SELECT level_id,
-       (SELECT coalesce(string_agg(user_id || '=' || score, ',' ORDER BY score DESC, reached_at), '')
+SELECT boards.level_id,
+       (SELECT coalesce(string_agg(user_id || '=' || abs(turned.by - score), ',' ORDER BY score DESC, reached_at), '')
           FROM (SELECT user_id, score, reached_at
                   FROM scores
-                 WHERE scores.level_id = levels.level_id AND scores.level_id = ANY($1::int[])
+                 WHERE scores.level_id = boards.level_id AND scores.level_id = ANY($1::int[]) AND scores.period = 0
                  ORDER BY score DESC, reached_at, user_id
                  LIMIT 15) AS best)
-  FROM levels
- WHERE level_id = ANY($1::int[])
+  FROM boards
+  LEFT JOIN level_settings AS own ON own.level_id = boards.level_id AND own.level_id = ANY($1::int[])
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN coalesce(own.settings ->> 'order', CASE WHEN own.settings IS NOT NULL THEN $2::text END) = 'asc'
+                   THEN 2147483647 ELSE 0 END AS by) AS turned
+ WHERE boards.level_id = ANY($1::int[]) AND boards.period = 0
 """
 
 # Rows of many shards cannot be locked. Of two nodes that purge at once, one may be rolled back and run again.
@@ -156,16 +238,68 @@ DELETE FROM sessions
 """
 
 
+class FetchedRows(NamedTuple):
+    """Rows that are there already; see `Rows`."""
+
+    rows: list[tuple[Any, ...]]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.rows
+
+
 def send_level(connection: Connection, batch: PostBatch) -> StoreResult:
-    """Sends the statements of posts to one level."""
-    level = {"level_id": batch.best[0].level_id}
-    values, ranked = level | values_of(batch), level | arrays_of(batch.ranked)
-    connection.execute(LOCK, level)
-    previous = [connection.execute(PREVIOUS, ranked)] if batch.ranked else []
-    counted = connection.execute(COUNT, values)
-    connection.execute(STORE, values)
+    """Sends the statements of posts to one level; waits for what stands on its boards."""
+    level_id, rules = batch.posts[0].level_id, batch.rules
+    level = {"level_id": level_id}
+    connection.execute(LOCK_BANS)
+    connection.execute(LOCK, {**level, "now": batch.now, "posts": len(batch.posts)})
+    if rules.pinned:
+        connection.execute(PIN, {**level, "pinned": rules.pinned})
+    users = write_array(dict.fromkeys(post.user_id for post in batch.posts))
+    read = connection.execute(READ, {**level, "defaults": rules.defaults, "users": users})
+    counting = Counting(batch.posts, read.fetchall(), rules.keeps_history)
+    previous = counting.previous(level_id)
+    full = _store(connection, level_id, counting)
+    ranked = {**level, **values_of_ranked(batch)}
     ranks = connection.execute(RANK, ranked) if batch.ranked else None
-    return StoreResult([*previous, counted], ranks)
+    banned = [("banned", level_id, 0, user_id, 0) for user_id in counting.banned]
+    return StoreResult([FetchedRows(banned), *full], FetchedRows(previous), ranks)
+
+
+def _store(connection: Connection, level_id: int, counting: Counting) -> list[Any]:
+    """Sends what is to be stored; returns the rows of what is full."""
+    level = {"level_id": level_id}
+    if counting.submissions:
+        numbers = connection.execute(NUMBERS, {"count": len(counting.submissions)}).fetchall()
+        users, scores, times, states = map(write_array, zip(*counting.submissions, strict=True))
+        values = {"users": users, "scores": scores, "times": times, "states": states, "day": counting.day}
+        connection.execute(SUBMIT, {**level, **values, "numbers": write_array([number for (number,) in numbers])})
+    if not counting.changes:
+        return []
+    full: list[Any] = []
+    if entering := counting.entering():
+        periods, players = map(write_array, zip(*entering.items(), strict=True))
+        entered = connection.execute(ENTER, {**level, "periods": periods, "players": players})
+        full.append(FullBoards(entered))
+    periods, scores, players = map(write_array, zip(*counting.steps(), strict=True))
+    steps = {"periods": periods, "scores": scores, "players": players, "full": PLAYERS_MAX}
+    full.append(connection.execute(COUNT, {**level, **steps}))
+    periods, users, scores, times = map(write_array, zip(*counting.rows(), strict=True))
+    connection.execute(STORE, {**level, "periods": periods, "users": users, "scores": scores, "times": times})
+    return full
+
+
+class FullBoards(NamedTuple):
+    """Of the boards that somebody has entered those that are to be divided; see `Rows`."""
+
+    entered: Any
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return [
+            ("full", level_id, period, None, 0)
+            for level_id, period, players, narrowest in self.entered.fetchall()
+            if players > PLAYERS_MAX and narrowest == NO_BANDS
+        ]
 
 
 class LevelWriters:

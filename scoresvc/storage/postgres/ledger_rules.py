@@ -31,7 +31,7 @@ class RuleLedger(ScoreLedger):
 
     def own_settings(self, level_id: int) -> OwnSettings | None:
         rows = self._fetch("SELECT settings FROM level_settings WHERE level_id = %(level_id)s", {"level_id": level_id})
-        return rows[0][0] if rows else None  # type: ignore[no-any-return]
+        return rows[0][0] if rows else None
 
     def put_settings(self, level_id: int, settings: OwnSettings | None) -> None:
         if settings is None:

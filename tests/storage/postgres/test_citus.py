@@ -100,7 +100,9 @@ def test_a_database_with_rows_is_distributed_once_and_answers_as_before(
     assert [main(["migrate", "--distribute"]) for _ in range(2)] == [0, 0]
 
     first, second = capsys.readouterr().out.splitlines()
-    assert first.endswith("applied bands, cursor_key, levels, scores, scoresvc_schema, sessions")
+    assert first.endswith(
+        "applied actions, bands, bans, boards, cursor_key, level_settings, scores, scoresvc_schema, sessions, submissions, tokens"
+    )
     assert second.endswith("up to date")
     query = "SELECT count(DISTINCT nodeport) FROM citus_shards WHERE table_name = 'scores'::regclass"
     ((workers,),) = execute(new_settings, query)
@@ -138,7 +140,12 @@ def test_each_statement_of_the_hot_path_runs_on_one_shard(
     fill(store)
     key = store.sessions.log_in(7).result().key
     store.close()
-    run: list[tuple[str, Any]] = [(distributed.LISTS.decode().replace("$1", "%(levels)s"), {"levels": "{2}"})]
+    run: list[tuple[str, Any]] = [
+        (
+            distributed.LISTS.decode().replace("$1", "%(levels)s").replace("$2", "%(order)s"),
+            {"levels": "{2}", "order": "desc"},
+        )
+    ]
     execute_really = psycopg.Connection.execute
 
     def note(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
@@ -156,16 +163,16 @@ def test_each_statement_of_the_hot_path_runs_on_one_shard(
         user_of(tracked, key)
     plans = {query: explain(settings.database.url, query, values) for query, values in run if names_a_table(query)}
 
-    assert {distributed.LOCK, distributed.COUNT, distributed.PREVIOUS, distributed.STORE, distributed.RANK} <= set(
-        plans
-    )
+    assert {
+        getattr(distributed, name) for name in ("LOCK", "READ", "SUBMIT", "ENTER", "COUNT", "STORE", "RANK", "STANDING")
+    } <= set(plans)
     assert len(plans) > 10
     assert [plan for plan in plans.values() if plan.count("Task Count: 1\n") != 1 or "Subplan" in plan] == []
 
 
 @pytest.mark.parametrize(("durability", "setting"), [("full", "on"), ("process", "off")])
 def test_the_settings_of_a_transaction_hold_on_the_workers(settings: Config, durability: str, setting: str) -> None:
-    shown = "SELECT current_setting('lock_timeout'), current_setting('synchronous_commit') FROM levels"
+    shown = "SELECT current_setting('lock_timeout'), current_setting('synchronous_commit') FROM boards"
     with closing(open_store(settings, counted=NAMES)) as store:
         store.scores.post(2, 7, 5).result()
 
