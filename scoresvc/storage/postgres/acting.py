@@ -1,12 +1,12 @@
 """Carries out the actions of operators.
 
 Theory of operation: each action is a transaction of its own, in a thread, for it depends on what it reads on the way.
-The lock of the table `actions` lets one action of all nodes be under way at a time: so they are numbered without gaps,
-and none waits for a level that another one has. Posts take no notice of it, but wait for the levels that it locks.
+LOCK_ACTIONS lets one action of all nodes be under way at a time: so they are numbered without gaps, and none waits for
+a level that another one has. Posts take no notice of it, but wait for the levels that an action locks.
 
-A ban must not overlook what its user posts to a level meanwhile. So every transaction of posts takes a lock of the
-table `bans` before it looks for bans, and keeps it; an action that changes a ban waits until all those have ended,
-and those that follow wait for its end.
+A ban must not overlook what its user posts to a level meanwhile. So every transaction of posts shares a lock before it
+looks for bans, and keeps it; an action that changes a ban waits until all those have ended, and those that follow wait
+for its end. The locks are of numbers, not of the tables: those may be on several servers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Acting:
         """Does an action, see `AdminStore.perform`."""
 
         def do(connection: Connection) -> tuple[ActionRecord | None, PostgresLedger]:
-            lock_actions(connection)
+            connection.execute(LOCK_ACTIONS)
             connection.execute(LOCK_BANS_ALONE if isinstance(action, ABOUT_BANS) else LOCK_BANS)
             now = self._now(connection)
             ledger = PostgresLedger(connection, self._options, now)
@@ -89,12 +89,8 @@ class Acting:
         return read_now(connection, self._clock)
 
 
-LOCK_BANS_ALONE = "LOCK TABLE bans IN EXCLUSIVE MODE"
-
-
-def lock_actions(connection: Connection) -> None:
-    """Lets no action of any node come in between until the transaction ends."""
-    connection.execute("LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE")
+LOCK_BANS_ALONE = "SELECT pg_advisory_xact_lock(7202)"
+LOCK_ACTIONS = "SELECT pg_advisory_xact_lock(7203)"
 
 
 def read_now(connection: Connection, clock: Callable[[], float] | None) -> int:

@@ -14,7 +14,7 @@ from scoresvc.config import Config
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.periods import ALL
 from scoresvc.storage.passes import Pass
-from scoresvc.storage.postgres.acting import Acting, lock_actions, read_now
+from scoresvc.storage.postgres.acting import LOCK_ACTIONS, Acting, read_now
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
@@ -62,7 +62,7 @@ class Maintenance:
 
     def _purge_submissions(self, count: int, connection: Connection) -> int:
         """Deletes old ones that stand on no board; those that wait for an operator, or for the end of a ban, stay."""
-        lock_actions(connection)
+        connection.execute(LOCK_ACTIONS)
         now = read_now(connection, self._clock)
         if not self._submissions.is_due(now / 1_000_000):
             return 0
@@ -84,7 +84,7 @@ class Maintenance:
 
     def _purge_periods(self, count: int, connection: Connection) -> int:
         """Deletes the boards that [levels] keep_days, keep_weeks and keep_months let go, the submissions not."""
-        lock_actions(connection)
+        connection.execute(LOCK_ACTIONS)
         now = read_now(connection, self._clock)
         if not self._boards.is_due(now / 1_000_000):
             return 0

@@ -65,7 +65,7 @@ def make_post_rules(defaults: LevelSettings, keeps_history: bool) -> PostRules:
 
 
 # A ban waits for the posts that did not see it, see `acting.py`. Who waits for a level has this lock already.
-LOCK_BANS = "LOCK TABLE bans IN ROW SHARE MODE"
+LOCK_BANS = "SELECT pg_advisory_xact_lock_shared(7202)"
 
 LOCK = """
 INSERT INTO boards AS board (level_id, period, players, locked_at, latest_at)

@@ -19,14 +19,15 @@ from scoresvc.errors import Unavailable
 from scoresvc.periods import ALL_TIME, WISH_ALL
 from scoresvc.scores import PostResult
 from scoresvc.storage import Store, copy_database, distribute_database, find_faults, open_store, repair
-from scoresvc.storage.postgres import distributed, ranks, scores
+from scoresvc.storage.postgres import distributed
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.postgres.watch import LEND_MAX
 from tests import citus
 from tests.citus import CitusCluster, explain, levels_of, names_a_table
-from tests.conftest import high_scores, user_of
+from tests.conftest import Clock, high_scores, user_of
 from tests.storage.postgres.test_locks import locking
-from tests.storage.postgres.test_ranks import SMALL, post_and_compare
+from tests.storage.postgres.test_ranks import make_bands_small, post_and_compare
+from tests.storage.test_moderation_model import STEPS, Run
 
 pytestmark = [pytest.mark.postgres, pytest.mark.skipif(bool(citus.why_missing()), reason=citus.why_missing())]
 
@@ -101,7 +102,8 @@ def test_a_database_with_rows_is_distributed_once_and_answers_as_before(
 
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(
-        "applied actions, bands, bans, boards, cursor_key, level_settings, scores, scoresvc_schema, sessions, submissions, tokens"
+        "applied actions, bands, bans, boards, cursor_key, level_settings, scores, scoresvc_schema, sessions,"
+        " submissions, tokens"
     )
     assert second.endswith("up to date")
     query = "SELECT count(DISTINCT nodeport) FROM citus_shards WHERE table_name = 'scores'::regclass"
@@ -114,8 +116,7 @@ def test_a_database_with_rows_is_distributed_once_and_answers_as_before(
 
 
 def test_every_answer_equals_a_plain_sort(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (ranks, scores):
-        monkeypatch.setattr(module, "PLAYERS_MAX", SMALL)
+    make_bands_small(monkeypatch)
     chance = random.Random(3)
     posts = [(chance.randrange(2), chance.randrange(40), chance.randrange(31) * 71_000_000) for _ in range(150)]
 
@@ -155,6 +156,7 @@ def test_each_statement_of_the_hot_path_runs_on_one_shard(
     with closing(open_store(settings, counted=NAMES)) as tracked, monkeypatch.context() as patch:
         patch.setattr(psycopg.Connection, "execute", note)
         tracked.scores.post(2, 7, 4_000_000).result()
+        tracked.scores.post(2, 4000, 1).result()
         tracked.scores.post_and_rank(2, 8, 5_000_000).result()
         tracked.boards.page(2, ALL_TIME, 20, tracked.boards.page(2, ALL_TIME, 20, None).next)
         tracked.boards.around(2, ALL_TIME, 1500, 5)
@@ -262,6 +264,20 @@ def test_a_login_ends_the_earlier_session_where_a_user_has_one(settings: Config)
         assert [user_of(store, key) for key in keys] == [None, 7]
 
 
+# Operators
+
+
+def test_whatever_happens_every_board_is_what_its_submissions_say(settings: Config, clock: Clock) -> None:
+    run = Run(5, settings, clock)
+    try:
+        for _ in range(STEPS // 2):
+            run.step()
+    finally:
+        run.store.close()
+
+    assert list(find_faults(settings)) == []
+
+
 # Commands
 
 
@@ -287,7 +303,8 @@ def test_a_database_of_sqlite_is_copied(settings: Config, database_path: Path) -
 
     rows = copy_database(settings, database_path)
 
-    assert rows == {"scores": 3000 + len(LEVELS) - 1, "sessions": 1, "cursor_key": 1}
+    assert (rows["scores"], rows["submissions"]) == (3000 + len(LEVELS) - 1, 3000 + len(LEVELS))
+    assert (rows["sessions"], rows["cursor_key"]) == (1, 1)
     with closing(open_store(settings, counted=NAMES)) as new:
         assert answers(new) == before
         assert user_of(new, key) == 7

@@ -19,7 +19,7 @@ from scoresvc.errors import StartError, Unavailable
 from scoresvc.periods import WISH_ALL
 from scoresvc.storage import Store, distribute_database, open_store
 from scoresvc.storage.migrations import read_script
-from scoresvc.storage.postgres import forms, ranks, scores
+from scoresvc.storage.postgres import forms
 from scoresvc.storage.postgres import store as store_module
 from scoresvc.storage.postgres.distributed import THREADS
 from scoresvc.storage.postgres.library import psycopg
@@ -29,7 +29,8 @@ from tests.nodes import faults_of
 from tests.postgres import Cluster
 from tests.storage.postgres.conftest import OpenNode
 from tests.storage.postgres.test_locks import locking, wait_for_lock
-from tests.storage.postgres.test_ranks import SMALL, post_and_compare, posts
+from tests.storage.postgres.test_ranks import make_bands_small, post_and_compare, posts
+from tests.storage.test_moderation_model import STEPS, Run
 
 pytestmark = pytest.mark.postgres
 
@@ -73,11 +74,22 @@ def test_every_answer_equals_a_plain_sort(
     spread: int,
     seed: int,
 ) -> None:
-    for module in (ranks, scores):
-        monkeypatch.setattr(module, "PLAYERS_MAX", SMALL)
+    make_bands_small(monkeypatch)
     with one_level_database(cluster) as url:
         settings = Config(database=DatabaseOptions(path=tmp_path / "unused", url=url))
         post_and_compare(settings, [(level, user, score * spread) for level, user, score in posts], seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_every_board_is_what_its_submissions_say(seed: int, settings: Config, clock: Clock) -> None:
+    run = Run(seed, settings, clock)
+    try:
+        for _ in range(STEPS):
+            run.step()
+    finally:
+        run.store.close()
+
+    assert faults_of(settings.database.url) == []
 
 
 def test_lists_of_several_levels_are_read_at_once(store: Store) -> None:

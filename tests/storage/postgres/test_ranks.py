@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, find_faults, open_store, repair
-from scoresvc.storage.postgres import ranks, scores
+from scoresvc.storage.postgres import distributed, ledger_scores, ranks, scores
 from scoresvc.storage.postgres.library import psycopg
 from tests.api.test_boards import Model, assert_equal, keep
 from tests.conftest import Query, make_app
@@ -27,7 +27,11 @@ SMALL = 4  # players of a band that is not divided, so that bands are divided al
 
 @pytest.fixture
 def _small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (ranks, scores):
+    make_bands_small(monkeypatch)
+
+
+def make_bands_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (ranks, scores, distributed, ledger_scores):
         monkeypatch.setattr(module, "PLAYERS_MAX", SMALL)
 
 
