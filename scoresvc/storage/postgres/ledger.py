@@ -45,7 +45,8 @@ class PostgresLedger(RuleLedger):
         self._connection.execute(
             """
             UPDATE actions
-               SET after = jsonb_set(after, '{submissions}', to_jsonb((after ->> 'submissions')::bigint - lost.count))
+               SET after = jsonb_set(after, '{submissions}',
+                                     ((after ->> 'submissions')::bigint - lost.count)::text::jsonb)
               FROM (SELECT action_id, count(*) AS count
                       FROM unnest(%(action_ids)s::bigint[]) AS action_id
                      GROUP BY action_id) AS lost
