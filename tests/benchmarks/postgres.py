@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.postgres` needs `wrk` and Debian's `postgresql`: it starts a server of its own, which shares
 this machine's cores with the service and the load, and syncs its disk. "Without ranks" stores the scores alone: no lock
-on a level, no counts.
+on a level, no counts. "Nothing" is posts with ranks of which no history is kept, on levels without periods.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scoresvc.config import Config, DatabaseOptions
+from scoresvc.levels import LevelSettings
+from scoresvc.periods import ALL_TIME
 from scoresvc.storage import Store, migrate_database, open_store, repair
 from scoresvc.storage.postgres import transactions
-from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.library import psycopg, write_array
+from scoresvc.storage.postgres.outcomes import Post
 from scoresvc.storage.postgres.pool import ConnectionPool
-from scoresvc.storage.postgres.scores import PipelinedScores, Post, _best_of, arrays_of, send_batch
+from scoresvc.storage.postgres.scores import PipelinedScores, make_post_rules, send_batch
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
 from scoresvc.storage.write import Write
@@ -86,15 +89,12 @@ def serving(folder: Path, url: str) -> Iterator[Server]:
 
 
 STORE_ALONE = """
-INSERT INTO scores (level_id, user_id, score, reached_at)
-SELECT post.level_id, post.user_id, post.score,
-       post.place + greatest((extract(epoch FROM statement_timestamp()) * 1000000)::bigint,
-                             (SELECT max(reached_at) + 1
-                                FROM scores
-                               WHERE level_id = post.level_id AND score = post.score))
+INSERT INTO scores (level_id, period, user_id, score, reached_at)
+SELECT post.level_id, 0, post.user_id, post.score,
+       post.place + (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
   FROM unnest(%(levels)s::int[], %(users)s::int[], %(scores)s::int[])
        WITH ORDINALITY AS post (level_id, user_id, score, place)
-    ON CONFLICT (level_id, user_id)
+    ON CONFLICT (level_id, period, user_id)
        DO UPDATE SET score = excluded.score,
                      reached_at = excluded.reached_at
                WHERE excluded.score > scores.score
@@ -112,16 +112,36 @@ class UnrankedScores:
         return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=False), lambda output: None)
 
     def _send(self, connection: psycopg.Connection[tuple[object, ...]], posts: list[Post]) -> SentChange[None]:
-        connection.execute(STORE_ALONE, arrays_of(_best_of(posts)))
+        best: dict[tuple[int, int], int] = {}
+        for level_id, user_id, score, _ in posts:
+            best[level_id, user_id] = max(score, best.get((level_id, user_id), 0))
+        levels, users = zip(*best, strict=True)
+        values = {"levels": write_array(levels), "users": write_array(users), "scores": write_array(best.values())}
+        connection.execute(STORE_ALONE, values)
         return SentChange(lambda: [None] * len(posts))
 
 
+# What is kept of a post besides its ranks, with the periods of the level
+KEPT: dict[str, tuple[bool, tuple[str, ...]]] = {
+    "nothing": (False, ()),
+    "history": (True, ()),
+    "history and a day": (True, ("day",)),
+    "history and all periods": (True, ("day", "week", "month")),
+}
+
+Forms = dict[str, PipelinedScores | UnrankedScores]
+
+
 @contextmanager
-def scores_of(url: str, threads: int) -> Iterator[tuple[PipelinedScores, UnrankedScores]]:
+def scores_of(url: str, threads: int) -> Iterator[Forms]:
     with closing(ConnectionPool(url, threads + 2, prepares=True)) as pool:
         pipelined = PipelinedTransactions(pool, "full", lambda writes: None, transactions.SETTINGS)
         workers = Workers("posts", threads, pipelined.commit, lambda waiting: None)
-        yield PipelinedScores(workers, None, send_batch), UnrankedScores(workers)
+        forms: Forms = {"without ranks": UnrankedScores(workers)}
+        for name, (keeps_history, periods) in KEPT.items():
+            rules = make_post_rules(LevelSettings(periods=periods), keeps_history)
+            forms[name] = PipelinedScores(workers, None, send_batch, rules, tells_held=False)
+        yield forms
         workers.stop()
 
 
@@ -139,22 +159,22 @@ def post_batches(scores: PipelinedScores | UnrankedScores, posts: Sequence[tuple
     return len(posts) / (time.perf_counter() - began)
 
 
-def measure_storage(url: str, rounds: int, count: int) -> tuple[Spread, Spread, Spread]:
-    """Returns the improving posts a second to 100 levels of 10,000 players, with ranks and without, and their ratio."""
+def measure_storage(url: str, rounds: int, count: int) -> dict[str, tuple[Spread, Spread]]:
+    """Returns the improving posts a second to 100 levels of 10,000 players, and their ratio to those without ranks."""
     fill_levels(url)
     chance = random.Random(1)
     rises = accumulate(repeat(1000), initial=SCORE_MAX // 4)
-    rates: tuple[list[float], list[float]] = [], []
+    rates: dict[str, list[float]] = {}
     with scores_of(url, CONNECTIONS) as forms:
         for turn in tqdm(range(rounds + 1), desc="posts"):
-            for form, measured in zip(forms, rates, strict=True):
+            for name, form in forms.items():
                 posts = [
                     (chance.randrange(LEVELS), chance.randrange(PLAYERS), next(rises) % SCORE_MAX) for _ in range(count)
                 ]
                 rate = post_batches(form, posts)
                 if turn:  # the first one warms up
-                    measured.append(rate)
-    return spread(rates[0]), spread(rates[1]), ratios(rates[0], rates[1])
+                    rates.setdefault(name, []).append(rate)
+    return {name: (spread(measured), ratios(measured, rates["without ranks"])) for name, measured in rates.items()}
 
 
 def fill_levels(url: str) -> None:
@@ -163,8 +183,8 @@ def fill_levels(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             """
-            INSERT INTO scores (level_id, user_id, score, reached_at)
-            SELECT level_id, user_id, (random() * %(most)s)::int, user_id
+            INSERT INTO scores (level_id, period, user_id, score, reached_at)
+            SELECT level_id, 0, user_id, (random() * %(most)s)::int, user_id
               FROM generate_series(0, %(levels)s - 1) AS level_id, generate_series(0, %(players)s - 1) AS user_id
             """,
             {"most": SCORE_MAX // 4, "levels": LEVELS, "players": PLAYERS},
@@ -181,10 +201,10 @@ def fill(url: str, distribution: str, players: int) -> None:
     settings = Config(database=DatabaseOptions(url=url))
     migrate_database(settings)
     score_of = DISTRIBUTIONS[distribution]
-    rows = "COPY scores (level_id, user_id, score, reached_at) FROM STDIN"
+    rows = "COPY scores (level_id, period, user_id, score, reached_at) FROM STDIN"
     with psycopg.connect(url) as connection, connection.cursor() as cursor, cursor.copy(rows) as copy:
         for player in tqdm(range(players), desc=f"{players:,} {distribution}", unit_scale=True, leave=False):
-            copy.write_row((LEVEL, player, score_of(player), player))
+            copy.write_row((LEVEL, 0, player, score_of(player), player))
     repair(settings)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
@@ -195,7 +215,7 @@ def time_ranks(store: Store, players: int) -> list[float]:
     chance, times = random.Random(players), []
     for _ in range(QUESTIONS):
         began = time.perf_counter()
-        store.boards.standing(LEVEL, chance.randrange(players))
+        store.boards.standing(LEVEL, ALL_TIME, chance.randrange(players))
         times.append((time.perf_counter() - began) * 1000)
     return sorted(times)
 
@@ -207,7 +227,7 @@ def measure_large_posts(url: str, distribution: str, players: int, rounds: int) 
     score_of = DISTRIBUTIONS[distribution]
     with scores_of(url, 1) as forms:
         for turn in range(rounds + 1):
-            for form, measured in zip(forms, costs, strict=True):
+            for form, measured in zip((forms["nothing"], forms["without ranks"]), costs, strict=True):
                 users = [chance.randrange(players) for _ in range(20 * BATCH_MAX)]
                 rise = RISES[distribution]
                 posts = [(LEVEL, user, min(score_of(user) + chance.randint(1, rise), SCORE_MAX)) for user in users]
@@ -247,8 +267,8 @@ def run(cluster: Cluster, folder: Path, chosen: object) -> None:
             print(f"{workload}: SQLite {sqlite:,.0f}/s, PostgreSQL {postgres:,.0f}/s, ratio {ratio:.2f}", flush=True)
     if "storage" in chosen.only:
         with cluster.database() as url:
-            ranked, unranked, ratio = measure_storage(url, chosen.rounds, chosen.posts)
-            print(f"storage: {ranked:,.0f} posts/s, without ranks {unranked:,.0f}/s, ratio {ratio:.2f}", flush=True)
+            for name, (rate, ratio) in measure_storage(url, chosen.rounds, chosen.posts).items():
+                print(f"storage, {name}: {rate:,.0f} posts/s, of those without ranks {ratio:.2f}", flush=True)
     if "level" in chosen.only:
         for players, distribution in product(chosen.players, chosen.distributions):
             with cluster.database() as url:
