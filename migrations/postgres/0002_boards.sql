@@ -10,7 +10,6 @@
 -- seconds a million.
 ALTER TABLE scores ADD COLUMN period integer NOT NULL DEFAULT 0;
 ALTER TABLE scores ALTER COLUMN period DROP DEFAULT;
-ALTER TABLE scores DROP COLUMN previous;
 ALTER TABLE scores DROP CONSTRAINT scores_pkey;
 ALTER TABLE scores ADD CONSTRAINT scores_pkey PRIMARY KEY (level_id, period, user_id);
 

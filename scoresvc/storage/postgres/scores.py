@@ -102,15 +102,27 @@ SELECT scores.level_id, scores.user_id, scores.period, scores.score
    AND scores.user_id = post.user_id
 """
 
+# LOCK has set the same time for all levels of the batch, so those for which nothing is set have the same rules: `plain`.
 # Of a user's posts to a level, `best` is the highest score and the earliest place that has it, `latest` the last place
-# and its score, each in one number.
+# and its score, each in one number. A row that comes to `scores` says in `previous` how it is kept (-1 best, -2 latest,
+# -3 and -4 the sum, where more or less is better); there it gets what stood before, or stays negative.
 STORE = """
-  WITH level AS MATERIALIZED (
+  WITH plain AS MATERIALIZED (
+       SELECT rule.*
+         FROM boards
+        CROSS JOIN LATERAL rules_at(NULL, %(defaults)s::jsonb, boards.locked_at) AS rule
+        WHERE boards.level_id = (%(levels)s::int[])[1] AND boards.period = 0),
+       level AS MATERIALIZED (
        SELECT locked.level_id, locked.first, locked.posts, boards.latest_at - locked.posts AS before_at, rule.*
          FROM unnest(%(levels)s::int[], %(firsts)s::int[], %(counts)s::int[]) AS locked (level_id, first, posts)
          JOIN boards ON boards.level_id = locked.level_id AND boards.period = 0
          LEFT JOIN level_settings AS own ON own.level_id = locked.level_id
-        CROSS JOIN LATERAL rules_at(own.settings, %(defaults)s::jsonb, boards.locked_at) AS rule),
+        CROSS JOIN LATERAL (
+              SELECT * FROM plain WHERE own.settings IS NULL
+               UNION ALL
+              SELECT *
+                FROM rules_at(own.settings, %(defaults)s::jsonb, boards.locked_at)
+               WHERE own.settings IS NOT NULL) AS rule),
        post AS MATERIALIZED (
        SELECT level.*, place, posted.user_id, posted.score, turned.score AS turned,
               coalesce(turned.score >= CASE WHEN is_turned THEN 2147483647 - hold ELSE hold END, false) AS is_held,
@@ -132,42 +144,43 @@ STORE = """
        SELECT level_id, user_id, before_at, is_turned, keep, periods,
               max(turned * 65536::bigint + 65535 - place) AS best,
               max(place * 2147483648 + turned) AS latest,
-              sum(score) AS total
+              least(sum(score), 2147483647) AS total
          FROM post
         WHERE hide IS NULL AND NOT is_held
         GROUP BY level_id, user_id, before_at, is_turned, keep, periods),
-       changing AS MATERIALIZED (
-       SELECT counted.level_id, board.period, counted.user_id, stands.score AS previous,
-              kept_score(keep, is_turned, stands.score, (best / 65536)::int, (latest %% 2147483648)::int, total)
-              AS score,
-              before_at + CASE WHEN keep = 'best' THEN 65535 - best %% 65536 ELSE latest / 2147483648 END AS reached_at
+       stored AS (
+       INSERT INTO scores AS stands (level_id, period, user_id, score, previous, reached_at)
+       SELECT level_id, board.period, user_id,
+              CASE WHEN keep = 'best' THEN best / 65536
+                   WHEN keep = 'latest' THEN latest %% 2147483648
+                   WHEN is_turned THEN 2147483647 - total
+                   ELSE total END,
+              CASE WHEN keep = 'best' THEN -1 WHEN keep = 'latest' THEN -2 WHEN is_turned THEN -4 ELSE -3 END,
+              before_at + CASE WHEN keep = 'best' THEN 65535 - best %% 65536 ELSE latest / 2147483648 END
          FROM counted
         CROSS JOIN LATERAL unnest(periods) AS board (period)
-         LEFT JOIN scores AS stands
-           ON stands.level_id = counted.level_id
-          AND stands.period = board.period
-          AND stands.user_id = counted.user_id
-        WHERE stands.score IS NULL OR keep <> 'best' OR best / 65536 > stands.score),
-       stored AS (
-       INSERT INTO scores (level_id, period, user_id, score, reached_at)
-       SELECT level_id, period, user_id, score, reached_at
-         FROM changing
            ON CONFLICT (level_id, period, user_id)
-              DO UPDATE SET score = excluded.score,
-                            reached_at = excluded.reached_at),
+              DO UPDATE SET score = CASE excluded.previous
+                                    WHEN -3 THEN least(stands.score::bigint + excluded.score, 2147483647)
+                                    WHEN -4 THEN greatest(stands.score::bigint + excluded.score - 2147483647, 0)
+                                    ELSE excluded.score END,
+                            previous = stands.score,
+                            reached_at = excluded.reached_at
+                      WHERE excluded.previous < -1 OR excluded.score > stands.score
+    RETURNING level_id, period, user_id, score, CASE WHEN previous >= 0 THEN previous END AS previous),
        entered AS (
        INSERT INTO boards AS board (level_id, period, players)
        SELECT level_id, period, count(*)
-         FROM changing
+         FROM stored
         WHERE previous IS NULL
         GROUP BY level_id, period
            ON CONFLICT (level_id, period)
               DO UPDATE SET players = board.players + excluded.players
     RETURNING board.level_id, board.period, board.players, board.narrowest),
        step (level_id, period, score, players) AS (
-       SELECT level_id, period, score, 1 FROM changing
+       SELECT level_id, period, score, 1 FROM stored
         UNION ALL
-       SELECT level_id, period, previous, -1 FROM changing WHERE previous IS NOT NULL),
+       SELECT level_id, period, previous, -1 FROM stored WHERE previous IS NOT NULL),
        moved AS (
        SELECT level_id, period, width, step.score / width AS band, sum(step.players) AS players
          FROM step
