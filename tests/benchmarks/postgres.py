@@ -27,7 +27,9 @@ from scoresvc.storage.postgres import transactions
 from scoresvc.storage.postgres.library import psycopg, write_array
 from scoresvc.storage.postgres.outcomes import Post
 from scoresvc.storage.postgres.pool import ConnectionPool
-from scoresvc.storage.postgres.scores import PipelinedScores, make_post_rules, send_batch
+from scoresvc.storage.postgres.posting import send_batch
+from scoresvc.storage.postgres.rules import make_post_rules
+from scoresvc.storage.postgres.scores import PipelinedScores
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
 from scoresvc.storage.write import Write

@@ -20,9 +20,9 @@ from scoresvc.levels import LevelOptions
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
+from scoresvc.storage.postgres.posting import LOCK_BANS
 from scoresvc.storage.postgres.ranks import divide
 from scoresvc.storage.postgres.rules import RuleVersion
-from scoresvc.storage.postgres.scores import LOCK_BANS
 from scoresvc.storage.postgres.transactions import LOCK_TIMEOUT, PipelinedTransactions
 from scoresvc.storage.postgres.workers import Batch, Workers
 from scoresvc.storage.write import Write

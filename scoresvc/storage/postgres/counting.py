@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from scoresvc.actions import HELD, STANDS
 from scoresvc.limits import UINT31_MAX
 from scoresvc.storage.postgres.outcomes import Post
-from scoresvc.storage.rebuilding import KEEPING
+from scoresvc.storage.rebuilding import KEEPING, Best
 
 Board = tuple[int, int]  # period, user
 
@@ -22,31 +22,55 @@ class Change(NamedTuple):
 
 
 class Counting:
-    """Counts `posts` in their order, by rows (latest time, turned, keep, hold, day, period, user, hide, stands)."""
+    """Counts `posts` in their order.
 
-    def __init__(self, posts: Sequence[Post], rows: Sequence[tuple[Any, ...]], keeps_history: bool) -> None:
-        latest_at, self._is_turned, self._keep, self._hold, self.day, *_ = rows[0]
-        self._periods = list(dict.fromkeys(row[5] for row in rows))
-        self._hides: dict[int, bool | None] = {row[6]: row[7] for row in rows}
-        self._before: dict[Board, int] = {(row[5], row[6]): row[8] for row in rows if row[8] is not None}
-        self.banned = [user_id for user_id, hide in self._hides.items() if hide is False]
+    By rows (time of the batch, latest time, turned, keep, hold, day, period, user, hide, stands), see READ.
+    """
+
+    def __init__(self, posts: Sequence[Post], rows: Sequence[tuple[Any, ...]]) -> None:
+        locked_at, latest_at, self._is_turned, self._keep, self._hold, self.day, *_ = rows[0]
+        self._posts = posts
+        self._times = list(range(locked_at, locked_at + len(posts)))
+        self.is_late = latest_at - len(posts) >= locked_at  # whether there may be scores with a later time
+        self._periods = list(dict.fromkeys(row[6] for row in rows))
+        self._hides: dict[int, bool | None] = {row[7]: row[8] for row in rows}
+        self._before: dict[Board, int] = {(row[6], row[7]): row[9] for row in rows if row[9] is not None}
         self.submissions: list[tuple[int, int, int, int]] = []  # user, score as it was posted, time, state
         self.changes: dict[Board, Change] = {}
-        for posted_at, post in enumerate(posts, latest_at - len(posts) + 1):
-            if self._hides[post.user_id] is not False:
-                self._take(post, posted_at, keeps_history)
 
-    def _take(self, post: Post, posted_at: int, keeps_history: bool) -> None:
-        turned = self._turn(post.score)
-        is_held = self._hold is not None and turned >= self._turn(self._hold)
-        if keeps_history or is_held:
-            self.submissions.append((post.user_id, post.score, posted_at, HELD if is_held else STANDS))
-        if is_held or self._hides[post.user_id] is not None:
-            return
-        for period in self._periods:
-            self._count((period, post.user_id), turned, posted_at)
+    def reached(self) -> list[tuple[int, int, int]]:
+        """Returns the places of the posts that count, with the periods and the scores that they come to."""
+        reached: list[tuple[int, int, int]] = []
+        for place, post in enumerate(self._posts):
+            if self._counts(post):
+                for period in self._periods:
+                    score, _ = self._count((period, post.user_id), self._turn(post.score), 0)
+                    reached.append((place, period, score if self._keep == "sum" else self._turn(post.score)))
+        self.changes.clear()
+        return reached
 
-    def _count(self, board: Board, turned: int, posted_at: int) -> None:
+    def come_after(self, latest: Iterable[tuple[int, int]]) -> None:
+        """Makes the time of each post, by its place, later than that of the latest one with an equal score."""
+        for place, reached_at in latest:
+            self._times[place] = max(self._times[place], reached_at + 1 + place)
+
+    def count(self, keeps_history: bool) -> None:
+        for post, posted_at in zip(self._posts, self._times, strict=True):
+            is_held = self._is_held(post)
+            if self._hides[post.user_id] is not False and (keeps_history or is_held):
+                self.submissions.append((post.user_id, post.score, posted_at, HELD if is_held else STANDS))
+            if self._counts(post):
+                for period in self._periods:
+                    self._count((period, post.user_id), self._turn(post.score), posted_at)
+
+    def _counts(self, post: Post) -> bool:
+        return self._hides[post.user_id] is None and not self._is_held(post)
+
+    def _is_held(self, post: Post) -> bool:
+        return self._hold is not None and self._turn(post.score) >= self._turn(self._hold)
+
+    def _count(self, board: Board, turned: int, posted_at: int) -> Best:
+        """Returns what stands on the board then."""
         previous, change = self._before.get(board), self.changes.get(board)
         stands = (change.score, change.reached_at) if change else None
         if stands is None and previous is not None:
@@ -55,13 +79,15 @@ class Counting:
         kept = (turned, posted_at) if stands is None else KEEPING[self._keep](stands, (turned, posted_at), order)
         if kept != stands:
             self.changes[board] = Change(previous, *kept)
+        return kept
 
     def _turn(self, score: int) -> int:
         return UINT31_MAX - score if self._is_turned else score
 
-    def previous(self, level_id: int) -> list[tuple[int, int, int, int]]:
-        """Returns level, user, period and score of what stood before."""
-        return [(level_id, user_id, period, score) for (period, user_id), score in self._before.items()]
+    def told(self, level_id: int) -> list[tuple[Any, ...]]:
+        """Returns the rows of what is stored and who is banned, see `StoreResult`."""
+        stored = [("stored", level_id, *board, change.previous) for board, change in self.changes.items()]
+        return stored + [("banned", level_id, 0, user_id, 0) for user_id, hide in self._hides.items() if hide is False]
 
     def entering(self) -> dict[int, int]:
         """Returns how many players are new on the boards, by period."""

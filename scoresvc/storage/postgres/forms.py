@@ -6,14 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from scoresvc.storage.postgres import distributed, lists, scores, sessions, transactions
+from scoresvc.storage.postgres import distributed, distributed_posting, lists, posting, sessions, transactions
 from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.distributed import LevelWriters
 from scoresvc.storage.postgres.distributed_boards import DistributedBoards
 from scoresvc.storage.postgres.distributed_sizes import DistributedSizes
+from scoresvc.storage.postgres.distributed_writers import LevelWriters
 from scoresvc.storage.postgres.migrate import is_distributed
-from scoresvc.storage.postgres.scores import PostBatch, StoreResult
+from scoresvc.storage.postgres.posting import PostBatch
+from scoresvc.storage.postgres.results import StoreResult
 from scoresvc.storage.postgres.sizes import SharedSizes
 from scoresvc.storage.postgres.workers import Batch, Workers, Writers
 
@@ -35,7 +36,7 @@ class Forms(NamedTuple):
 
 ONE_SERVER = Forms(
     transactions.SETTINGS,
-    scores.send_batch,
+    posting.send_batch,
     lists.LISTS,
     sessions.PURGE,
     SharedBoards,
@@ -44,7 +45,7 @@ ONE_SERVER = Forms(
 )
 DISTRIBUTED = Forms(
     distributed.SETTINGS,
-    distributed.send_level,
+    distributed_posting.send_level,
     distributed.LISTS,
     distributed.PURGE,
     DistributedBoards,

@@ -21,13 +21,13 @@ class Post(NamedTuple):
     is_ranked: bool  # whether its outcome is asked for
 
 
-class Previous(NamedTuple):
-    """What stood on a board before the batch, turned."""
+class Stored(NamedTuple):
+    """A score that the batch has changed; `previous` is what stood before it, turned."""
 
     level_id: int
-    user_id: int
     period: int
-    score: int
+    user_id: int
+    previous: int | None
 
 
 class Ranked(NamedTuple):
@@ -38,7 +38,7 @@ class Ranked(NamedTuple):
     keep: str
     hold: int | None
     zone: str
-    is_held: bool | None
+    is_held: bool
     hide: bool | None  # of the user's ban
     period: int
     stands: int | None  # turned, as `best`
@@ -53,6 +53,16 @@ class Ranked(NamedTuple):
     @property
     def counts(self) -> bool:
         return not self.is_held and self.hide is None
+
+
+class BoardChange(NamedTuple):
+    """What a post changed on a board, as PostResult and PeriodResult have it."""
+
+    improved: bool
+    best: int
+    previous: int | None
+    rank: int
+    players: int
 
 
 class Told(NamedTuple):
@@ -73,14 +83,18 @@ Board = tuple[int, int, int]  # level, user, period
 class Outcomes:
     """Tells the outcomes of `posts` in their order: each finds on its boards what the posts before it left there."""
 
-    def __init__(self, posts: Sequence[Post], previous: Iterable[Previous], ranked: Iterable[Ranked]) -> None:
-        self._stands: dict[Board, int] = {(each.level_id, each.user_id, each.period): each.score for each in previous}
+    def __init__(self, posts: Sequence[Post], stored: Iterable[Stored], ranked: Iterable[Ranked]) -> None:
+        self._stands: dict[Board, int | None] = {
+            (level_id, user_id, period): previous for level_id, period, user_id, previous in stored
+        }
         self._rows: list[list[Ranked]] = [[] for _ in posts]
         self._rules: dict[tuple[int, int], list[Ranked]] = {}  # by level and user
         for row in ranked:
             self._rows[row.place - 1].append(row)
         for post, rows in zip(posts, self._rows, strict=True):
             self._rules[post.level_id, post.user_id] = rows
+            for row in rows:  # where the batch has changed nothing, the same stood before
+                self._stands.setdefault((post.level_id, post.user_id, row.period), row.stands)
         self._told = 0
 
     def of(self, post: Post) -> Told | None:
@@ -93,37 +107,34 @@ class Outcomes:
             return None
         rows = self._rows[self._told]
         self._told += 1
-        of_all_time, *of_periods = [self._result(post, row) for row in sorted(rows, key=_all_time_first)]
-        _, *fields, _ = msgspec.structs.astuple(of_all_time)
-        result = PostResult(*fields, tuple(of_periods) or msgspec.UNSET)
-        return Told(result, bool(rows[0].is_held))
+        of_all_time, *of_periods = sorted(rows, key=_all_time_first)
+        result = self._change(post, of_all_time)
+        periods = tuple([self._of_period(post, row) for row in of_periods])
+        return Told(PostResult(*result, periods or msgspec.UNSET), of_all_time.is_held)
 
-    def _result(self, post: Post, row: Ranked) -> PeriodResult:
-        previous = self._count(post, row) if row.counts else row.stands
-        turned = turn(post.score, row.order)
-        reached = _keep(row, previous, turned)
+    def _of_period(self, post: Post, row: Ranked) -> PeriodResult:
         period = make_period(row.period, row.zone, 0)
-        return PeriodResult(
-            period.name,
+        return PeriodResult(period.name, *self._change(post, row), period.ends_at or Timestamp(0))
+
+    def _change(self, post: Post, row: Ranked) -> BoardChange:
+        previous = self._count(post, row) if row.counts else row.stands
+        reached = _keep(row, previous, turn(post.score, row.order))
+        return BoardChange(
             previous is None or reached > previous,
             turn(row.best, row.order),
             None if previous is None else turn(previous, row.order),
             row.rank,
             row.players,
-            period.ends_at or Timestamp(0),
         )
 
     def _count(self, post: Post, row: Ranked) -> int | None:
         """Leaves on the board what the post comes to; returns what stood there before."""
         board = post.level_id, post.user_id, row.period
-        previous = self._stands.get(board)
+        previous = self._stands[board]
         turned = turn(post.score, row.order)
         is_held = row.hold is not None and turned >= turn(row.hold, row.order)
         if row.hide is None and not is_held:
-            posted = turned, 0
-            self._stands[board] = (
-                posted[0] if previous is None else KEEPING[row.keep]((previous, 0), posted, row.order)[0]
-            )
+            self._stands[board] = _keep(row, previous, turned)
         return previous
 
 

@@ -23,13 +23,25 @@ LEVELS_CACHED = 100_000
 BUILT_IN = LevelSettings()
 
 
-def write_defaults(defaults: LevelSettings) -> str:
+class PostRules(NamedTuple):
+    """How posts count where nothing is set for a level."""
+
+    defaults: str  # as JSON
+    pinned: str  # what is to be set for a new level, as JSON; empty: nothing
+    keeps_history: bool
+
+
+def make_post_rules(defaults: LevelSettings, keeps_history: bool) -> PostRules:
+    return PostRules(_write_defaults(defaults), _write_pinned(defaults), keeps_history)
+
+
+def _write_defaults(defaults: LevelSettings) -> str:
     """Returns what the function `rules_at` needs of the defaults, as JSON."""
     names = ("order", "keep", "hold", "zone", "periods")
     return msgspec.json.encode({name: getattr(defaults, name) for name in names}).decode()
 
 
-def write_pinned(defaults: LevelSettings) -> str:
+def _write_pinned(defaults: LevelSettings) -> str:
     """Returns what is to be set for a level itself when its first score comes, as JSON; empty: nothing."""
     if (defaults.order, defaults.keep) == (BUILT_IN.order, BUILT_IN.keep):
         return ""

@@ -23,8 +23,8 @@ from scoresvc.storage.postgres.locks import LockedLevels
 from scoresvc.storage.postgres.maintenance import Maintenance
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import Reader, RefusingReader, WaitingReader
-from scoresvc.storage.postgres.rules import make_rules
-from scoresvc.storage.postgres.scores import PipelinedScores, level_of, make_post_rules
+from scoresvc.storage.postgres.rules import make_post_rules, make_rules
+from scoresvc.storage.postgres.scores import PipelinedScores, level_of
 from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.purging import Purger

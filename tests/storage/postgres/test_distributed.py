@@ -21,7 +21,7 @@ from scoresvc.storage import Store, distribute_database, open_store
 from scoresvc.storage.migrations import read_script
 from scoresvc.storage.postgres import forms
 from scoresvc.storage.postgres import store as store_module
-from scoresvc.storage.postgres.distributed import THREADS
+from scoresvc.storage.postgres.distributed_writers import THREADS
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.write import Write
 from tests.conftest import Clock, high_scores, user_of

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, find_faults, open_store, repair
-from scoresvc.storage.postgres import distributed, ledger_scores, ranks, scores
+from scoresvc.storage.postgres import distributed_posting, ledger_scores, posting, ranks, results
 from scoresvc.storage.postgres.library import psycopg
 from tests.api.test_boards import Model, assert_equal, keep
 from tests.conftest import Query, make_app
@@ -31,7 +31,7 @@ def _small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_bands_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (ranks, scores, distributed, ledger_scores):
+    for module in (ranks, posting, distributed_posting, ledger_scores):
         monkeypatch.setattr(module, "PLAYERS_MAX", SMALL)
 
 
@@ -148,7 +148,7 @@ def test_a_level_whose_division_was_cut_off_is_divided_by_a_later_post(
         raise psycopg.OperationalError("the node has died")
 
     with monkeypatch.context() as patch:
-        patch.setattr(scores, "divide", fail)
+        patch.setattr(results, "divide", fail)
         for write in [store.scores.post(2, user, user) for user in range(1100)]:
             write.result()
     assert query("SELECT count(*) FROM bands") == [(0,)]
