@@ -14,6 +14,8 @@ from scoresvc.errors import StartError
 from scoresvc.limits import CONNECTIONS_MAX
 from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, OptionKind, Origins, PostgresUrl, Whole, YesNo
 
+SECRET = "(?<=//).*@|(?<=postgres://).*|(?<=postgresql://).*|(?<=password).*"  # what may be one, in any line
+
 
 class Option(NamedTuple):
     """How an option is declared; its name and its default are those of the field."""
@@ -27,10 +29,14 @@ class Option(NamedTuple):
         """Whether its flag takes no value: it says yes."""
         return isinstance(self.kind, YesNo)
 
+    @property
+    def is_secret(self) -> bool:
+        return isinstance(self.kind, PostgresUrl)
+
 
 def _option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
-    is_secret = isinstance(kind, PostgresUrl)
-    return field(default=default, repr=not is_secret, metadata={"option": Option(kind, meaning, flags)})
+    option = Option(kind, meaning, flags)
+    return field(default=default, repr=not option.is_secret, metadata={"option": option})
 
 
 @dataclass(frozen=True)
@@ -224,12 +230,14 @@ def apply(config: Config, settings: Iterable[Setting]) -> Config:
 
 
 def _wrong(setting: Setting, complaint: str) -> StartError:
-    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {_line(setting.text)}: {complaint}")
+    option = options_of(setting.section).get(setting.option)
+    text = "..." if option and option.is_secret else _line(setting.text)
+    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {text}: {complaint}")
 
 
 def _line(text: str) -> str:
-    """A value as one visible line, without the user and the password of an address."""
-    return re.sub("//.*@", "//...@", text if text.isprintable() else repr(text))
+    """A value as one visible line, without what may be the user and the password of an address."""
+    return re.sub(SECRET, "...", text if text.isprintable() else repr(text))
 
 
 def _parse(path: Path) -> list[Setting]:

@@ -75,11 +75,18 @@ class Host:
         return "A host name or an address"
 
 
+HOST = r"(\[[^\]@/\s]*\]|[^@:/?,\[\]\s]*)(:\d*)?"  # of an address, with its port
+
+
 class PostgresUrl:
-    """An address as libpq takes it; only its password is nobody's business."""
+    """An address as libpq takes it; only its password is nobody's business.
+
+    Where `@`, `:` or `/` of a password stand as they are, libpq takes pieces of it for a host, a port or a database,
+    and names them in its errors. So such an address is refused here.
+    """
 
     def read(self, text: str) -> str:
-        if text and not re.fullmatch(r"postgres(ql)?://[^@\s]*(@[^@\s]*)?", text):
+        if text and not re.fullmatch(rf"postgres(ql)?://([^@/\s]*@)?{HOST}(,{HOST})*(/[^@\s]*)?(\?[^@\s]*)?", text):
             raise ValueError(
                 "must be postgresql://user:password@host:port/database, with %40, %3A and %2F for @, : and / in the"
                 " password, or nothing"
