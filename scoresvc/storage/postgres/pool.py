@@ -167,6 +167,9 @@ class ConnectionPool:
             with self.watch.during(connection):
                 yield connection
             is_sound = True
+        except Unavailable:  # of who had it, and has ended what it began
+            is_sound = True
+            raise
         except Exception as error:
             if not is_fault(error):
                 raise

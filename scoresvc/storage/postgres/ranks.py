@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.transactions import Begin
 
 PLAYERS_MAX = 1024  # of a band that is not divided, and of a level without bands
 WIDTHS = (1 << 24, 1 << 16, 1 << 8, 1)
@@ -16,20 +17,20 @@ BANDS = 256  # in a row
 NO_BANDS = 2**31 - 1  # `levels.narrowest` of a level without any
 
 
-def divide(connection: Connection, level_id: int, width: int | None, lowest_score: int) -> None:
+def divide(begin: Begin, level_id: int, width: int | None, lowest_score: int) -> None:
     """Counts the bands that divide one, or a level where `width` is None, and those that divide the full ones of them.
 
-    Each row of bands is counted in a transaction of its own.
+    Each row of bands is counted in a transaction of its own, which `begin` limits: it holds the lock of the level.
     """
     own_width = width // BANDS if width else WIDTHS[0]
     values = {"level_id": level_id, "width": own_width, "lowest_score": lowest_score}
-    if _is_divided(connection, values):
-        return
-    with connection.transaction():
+    with begin() as connection:
+        if _is_divided(connection, values):
+            return
         counts = _add_row(connection, values)
     for place, players in enumerate(counts):
         if players > PLAYERS_MAX and own_width > 1:
-            divide(connection, level_id, own_width, lowest_score + place * own_width)
+            divide(begin, level_id, own_width, lowest_score + place * own_width)
 
 
 def _is_divided(connection: Connection, values: dict[str, int]) -> bool:

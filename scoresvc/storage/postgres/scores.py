@@ -8,8 +8,8 @@ what became of the posts whose outcome is asked for. A database that is distribu
 `distributed.py`.
 
 Of several posts of a user to a level only the best is stored, because ON CONFLICT cannot touch a row twice. A band or
-a level that has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death, is
-made up for when another 1,024 players have come.
+a level that has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death or a
+lock that another session holds, is made up for when another 1,024 players have come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scoresvc.scores import PostResult
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.library import psycopg, write_array
 from scoresvc.storage.postgres.ranks import NO_BANDS, PLAYERS_MAX, divide
-from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
+from scoresvc.storage.postgres.transactions import Begin, PipelinedChange, SentChange
 from scoresvc.storage.postgres.workers import Writers
 from scoresvc.storage.write import Write
 
@@ -217,10 +217,10 @@ class StoreResult:
             before.setdefault(key, best)  # nothing better was stored
         return [_outcome(post, before, standings) for post in posts]
 
-    def divide_full(self, connection: Connection) -> None:
+    def divide_full(self, begin: Begin) -> None:
         """Divides the bands that these posts have filled, and the levels, which are rows without a width."""
         for level_id, width, lowest_score in self._full:
-            divide(connection, level_id, width, lowest_score)
+            divide(begin, level_id, width, lowest_score)
 
 
 Key = tuple[int, int]  # level, user
