@@ -14,6 +14,10 @@ from scoresvc.storage.migrations import Migration
 from scoresvc.storage.postgres import migrate as module
 from scoresvc.storage.postgres.library import psycopg
 from tests.conftest import high_scores
+from tests.nodes import read_bests
+from tests.running import Posts
+from tests.storage.postgres.conftest import OpenNode, StartNode
+from tests.storage.postgres.test_locks import locking, wait_for_lock
 
 
 def test_an_empty_database_is_brought_up_to_date_once(new_settings: Config) -> None:
@@ -74,3 +78,70 @@ def test_a_node_of_the_version_before_goes_on_over_a_migration(
             new.scores.post(2, 9, 1700).result()
 
             assert high_scores(old, 2) == high_scores(new, 2) == "9=1700,8=1600,7=1500"
+
+
+def test_a_node_under_load_goes_on_over_a_migration(
+    new_settings: Config, node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_settings.database.url
+    server = node(url)
+    posts = Posts(server)
+    posts.wait_for(200)
+    later = Migration(
+        2, "0002_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE levels ADD COLUMN name text"
+    )
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+
+    applied = migrate_database(new_settings)
+    posts.wait_for(len(posts.acknowledged) + 200)
+    listed = server.call("GET", "/1/highscorelist")
+    posts.stop()
+
+    bests = read_bests(url)
+    assert applied == ["0002_names"]
+    assert listed == (200, "7=1")
+    assert posts.refused == posts.cut_off == []
+    assert [post for post in posts.acknowledged if (post[0], 7) not in bests] == []
+    assert "Traceback" not in server.log
+
+
+def test_a_migration_that_somebody_keeps_from_its_tables_gives_up_before_posts_do(
+    new_settings: Config, open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a backup; every post would wait behind the migration."""
+    url = new_settings.database.url
+    store = open_node(url)
+    later = Migration(2, "0002_names", "ALTER TABLE scores ADD COLUMN name text")
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+
+    with locking(url, "LOCK TABLE scores IN ACCESS SHARE MODE"), ThreadPoolExecutor(1) as pool:
+        migrating = pool.submit(migrate_database, new_settings)
+        wait_for_lock(url)
+        store.scores.post(2, 7, 5).result()
+        with pytest.raises(StartError, match="canceling statement due to lock timeout"):
+            migrating.result()
+
+    assert migrate_database(new_settings) == ["0002_names"]
+    assert store.boards.bests(7) == [(2, 5)]
+
+
+def test_a_migration_in_a_deadlock_is_run_again(new_settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts lock `levels` before `scores`; a migration may change them in another order."""
+    migrate_database(new_settings)
+    later = Migration(
+        2, "0002_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE levels ADD COLUMN name text"
+    )
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+    url = new_settings.database.url
+
+    with ThreadPoolExecutor(1) as pool:
+        with locking(url, "LOCK TABLE levels IN ROW EXCLUSIVE MODE") as other:
+            other.execute("SET LOCAL deadlock_timeout = '60s'")  # so that it is not the one that gives way
+            migrating = pool.submit(migrate_database, new_settings)
+            wait_for_lock(url)
+            other.execute("LOCK TABLE scores IN ROW EXCLUSIVE MODE")
+
+        assert migrating.result() == ["0002_names"]
