@@ -15,6 +15,8 @@ from scoresvc.levels import LevelOptions
 from scoresvc.limits import CONNECTIONS_MAX
 from scoresvc.option_kinds import File, FileOrNone, Host, OneOf, Option, Origins, PostgresUrl, Whole, YesNo, option
 
+SECRET = "(?<=//).*@|(?<=postgres://).*|(?<=postgresql://).*|(?<=password).*"  # what may be one, in any line
+
 
 @dataclass(frozen=True)
 class ServerOptions:
@@ -230,12 +232,14 @@ def apply(config: Config, settings: Iterable[Setting]) -> Config:
 
 
 def _wrong(setting: Setting, complaint: str) -> StartError:
-    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {_line(setting.text)}: {complaint}")
+    option = options_of(setting.section).get(setting.option)
+    text = "..." if option and option.is_secret else _line(setting.text)
+    return StartError(f"{setting.source}: [{setting.section}] {setting.option} = {text}: {complaint}")
 
 
 def _line(text: str) -> str:
-    """A value as one visible line, without the user and the password of an address."""
-    return re.sub("//.*@", "//...@", text if text.isprintable() else repr(text))
+    """A value as one visible line, without what may be the user and the password of an address."""
+    return re.sub(SECRET, "...", text if text.isprintable() else repr(text))
 
 
 def _parse(path: Path) -> list[Setting]:

@@ -76,11 +76,18 @@ class Host:
         return "A host name or an address"
 
 
+HOST = r"(\[[^\]@/\s]*\]|[^@:/?,\[\]\s]*)(:\d*)?"  # of an address, with its port
+
+
 class PostgresUrl:
-    """An address as libpq takes it; only its password is nobody's business."""
+    """An address as libpq takes it; only its password is nobody's business.
+
+    Where `@`, `:` or `/` of a password stand as they are, libpq takes pieces of it for a host, a port or a database,
+    and names them in its errors. So such an address is refused here.
+    """
 
     def read(self, text: str) -> str:
-        if text and not re.fullmatch(r"postgres(ql)?://[^@\s]*(@[^@\s]*)?", text):
+        if text and not re.fullmatch(rf"postgres(ql)?://([^@/\s]*@)?{HOST}(,{HOST})*(/[^@\s]*)?(\?[^@\s]*)?", text):
             raise ValueError(
                 "must be postgresql://user:password@host:port/database, with %40, %3A and %2F for @, : and / in the"
                 " password, or nothing"
@@ -121,8 +128,12 @@ class Option(NamedTuple):
         """Whether its flag takes no value: it says yes."""
         return isinstance(self.kind, YesNo)
 
+    @property
+    def is_secret(self) -> bool:
+        return isinstance(self.kind, PostgresUrl)
+
 
 def option(default: Any, kind: OptionKind, meaning: str, *flags: str) -> Any:
     """Declares a field of a dataclass as an option."""
-    is_secret = isinstance(kind, PostgresUrl)
-    return field(default=default, repr=not is_secret, metadata={"option": Option(kind, meaning, flags)})
+    declared = Option(kind, meaning, flags)
+    return field(default=default, repr=not declared.is_secret, metadata={"option": declared})

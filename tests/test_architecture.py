@@ -91,6 +91,7 @@ ORDER_WITHIN = {
         "postgres.__init__",
         "postgres.library",
         "postgres.connections",
+        "postgres.hosts",
         "postgres.watch",
         "postgres.pool",
         "postgres.reading",

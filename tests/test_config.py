@@ -168,6 +168,14 @@ def test_the_command_line_is_read_by_the_same_rules() -> None:
         "[database]\nurl = postgresql://me:pass word@host/scores",
         "[database]\nurl = postgresql://me:s3cret@@host/scores",
         "[database]\nurl = mysql://me:s3cret@host/scores",
+        "[database]\nurl = host=one user=me password=s3cret dbname=scores",
+        "[database]\nurl = postgresql://me:/s3cret@host/scores",
+        "[database]\nurl = postgresql://me:s3cret/host/scores",
+        "[database]\nurl = postgresql://me:s3cret:5432/scores",
+        "[database]\nurl = postgresql://host/scores?user=me&password=@s3cret",
+        "[database]\nurl = postgresql://host/scores?password=not s3cret",
+        "[databse]\nurl = host=one password=s3cret",
+        "[database]\nuri = postgresql://me:s3cret/host/scores",
         "[database]\nurl = postgresql://me:s3cret@host/scores\n more",
         "[databse]\nurl = postgresql://me:s3cret@host/scores",
         "[database]\npostgresql://me:s3cret@host/scores",
@@ -179,6 +187,21 @@ def test_the_password_of_a_database_is_in_no_refusal(load, text: str) -> None:
 
     assert "s3cret" not in str(refused.value)
     assert "pass word" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgresql:///scores",
+        "postgres://one,two:5433/scores?connect_timeout=3&sslmode=require",
+        "postgresql://me@[::1]:5432,[::2]/scores",
+        "postgresql://me:s3c%40ret?#@%2Frun%2Fpostgresql/scores",
+        "postgresql:///scores?host=/run/postgresql&port=5433",
+    ],
+)
+def test_what_libpq_takes_for_an_address_is_taken(load, url: str) -> None:
+    assert load(f"[database]\nurl = {url}").database.url == url
 
 
 def test_the_address_of_a_database_is_not_in_the_printed_settings(load) -> None:

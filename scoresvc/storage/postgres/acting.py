@@ -23,7 +23,7 @@ from scoresvc.storage.postgres.ledger import PostgresLedger
 from scoresvc.storage.postgres.posting import LOCK_BANS
 from scoresvc.storage.postgres.ranks import divide
 from scoresvc.storage.postgres.rules import RuleVersion
-from scoresvc.storage.postgres.transactions import LOCK_TIMEOUT, PipelinedTransactions
+from scoresvc.storage.postgres.transactions import LOCK_TIMEOUT, Begin, PipelinedTransactions
 from scoresvc.storage.postgres.workers import Batch, Workers
 from scoresvc.storage.write import Write
 
@@ -101,9 +101,9 @@ def read_now(connection: Connection, clock: Callable[[], float] | None) -> int:
     return int(now)
 
 
-def _divide(ledger: PostgresLedger, connection: Connection) -> None:
+def _divide(ledger: PostgresLedger, begin: Begin) -> None:
     for band in ledger.full:
-        divide(connection, band)
+        divide(begin, band)
 
 
 def _nothing(waiting: int) -> None:

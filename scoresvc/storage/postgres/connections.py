@@ -7,9 +7,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scoresvc.errors import StartError
@@ -55,47 +53,6 @@ def read_url(url: str) -> str:
     except psycopg.Error:  # whose text may have a piece of the password
         raise StartError(f"[database] url = {without_password(url)}: is not what libpq takes for an address") from None
     return psycopg.conninfo.make_conninfo("", **(PARAMETERS | given))
-
-
-def find_latest_host(conninfo: str, connect: Callable[[str, Callable[[Connection], object], str], Connection]) -> str:
-    """Returns the parameters for the host alone whose log goes furthest; a primary's goes further than any standby's.
-
-    `connect` connects with "any" server, has a function called with the connection, and takes parameters.
-    """
-    hosts = _split_hosts(conninfo)
-    if len(hosts) == 1:
-        return conninfo
-    positions: dict[str, tuple[bool, int]] = {}
-
-    def note(host: str, connection: Connection) -> None:
-        positions[host] = _received_by(connection)
-
-    for host in hosts:
-        with suppress(psycopg.Error):
-            connect("any", partial(note, host), host).close()
-    return max(positions, key=positions.__getitem__, default=conninfo)
-
-
-def _split_hosts(conninfo: str) -> list[str]:
-    given = psycopg.conninfo.conninfo_to_dict(conninfo)
-    lists = {name: f"{given[name]}".split(",") for name in ("host", "hostaddr", "port") if name in given}
-    count = max(map(len, lists.values()), default=1)
-    hosts = [{name: values[place % len(values)] for name, values in lists.items()} for place in range(count)]
-    return [psycopg.conninfo.make_conninfo("", **(given | host)) for host in hosts]
-
-
-def _received_by(connection: Connection) -> tuple[bool, int]:
-    """Returns whether the server is a primary, and how many bytes of its log it has received."""
-    ((is_standby, received),) = connection.execute(
-        """
-        SELECT pg_is_in_recovery(),
-               CASE WHEN pg_is_in_recovery()
-                    THEN pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')
-                    ELSE 0
-               END
-        """
-    ).fetchall()
-    return not is_standby, int(received)
 
 
 def without_password(url: str) -> str:

@@ -1,9 +1,13 @@
 """High-score lists, those of many requests in one query.
 
 Theory of operation: a list costs the server a tenth of a millisecond, and a tenth of that in a query for many. So those
-that are asked for while one query is at the server go into the next one. For threads, `ThreadLists` does this in a
-thread of its own. For an event loop, `LoopLists` does it in the loop: libpq sends and receives without blocking, and
-the loop calls `_receive` when something has arrived. To hand a query to a thread and back costs more than the query.
+that are asked for while a query is at the server go into the next one. For threads, `ThreadLists` does this in a thread
+of its own. For an event loop, `LoopLists` does it in the loop: libpq sends and receives without blocking, and the loop
+calls `_receive` when something has arrived. To hand a query to a thread and back costs more than the query.
+
+The loop's connection is in libpq's pipeline mode, with a sync after each query: as soon as `QUERY_MIN` lists have
+gathered, their query is sent, while the loop goes on to read requests. So the server works on one half while the node
+works on the other; with one query at a time each of the two waits for the other.
 
 Whatever goes wrong with the loop's connection, its lists and those that follow go to `ThreadLists`, which sends a query
 again, finds the new primary or a standby, or refuses; meanwhile a thread connects again for the loop. A server that
@@ -16,6 +20,7 @@ import asyncio
 import os
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
@@ -44,6 +49,8 @@ SELECT wanted.level_id,
 """
 ANSWER_WAIT = 3.0  # seconds; a query takes a few milliseconds
 PREPARED = b"scoresvc_lists"
+QUERY_MIN = 16  # lists; where fewer have gathered, a query waits for those in flight
+QUERIES_MAX = 4  # in flight
 
 
 # The plan is made while the tables are young, and kept when they have grown: a list is 15 entries of the index.
@@ -92,34 +99,37 @@ class LoopLists:
         self._readable = 0  # a file descriptor of our own for its socket: libpq closes the other one when it likes
         self._connect_at = 0.0  # of time.monotonic
         self._gathered: Batch = []
-        self._in_flight: Batch = []
-        self._texts: dict[int, str] = {}  # of those in flight, by level
+        self._in_flight: deque[Batch] = deque()  # a query each
+        self._texts: dict[int, str] = {}  # of the first in flight, by level
         self._is_closed = False
 
     def begin(self, level_id: int) -> Write[str]:
         write = Write(None, level_id, str)
-        if not self._gathered and not self._in_flight:
-            asyncio.get_running_loop().call_soon(self._send)
         self._gathered.append(write)
+        count = len(self._gathered)
+        if count == 1:
+            asyncio.get_running_loop().call_soon(self._send)
+        elif count >= QUERY_MIN:
+            self._send()
         return write
 
     def _send(self) -> None:
-        """Sends a query for what has gathered, at the end of a turn of the loop or when the query before is done.
-
-        Something else may have come in between: the end of the connection, which hands over what has gathered.
-        """
-        if self._in_flight or not self._gathered:
-            return
-        connection = self._connection
-        if connection is None:
-            self._hand_over()
-            return
-        self._in_flight, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
-        self._pool.watch.begin(connection, ANSWER_WAIT)
-        try:
-            self._send_query(connection, [_levels_of(self._in_flight).encode(), self._thread_lists.order.encode()])
-        except psycopg.Error:
-            self._disconnect(connection)
+        """Sends what has gathered: the rest of it at the end of a turn of the loop, or when no query is in flight."""
+        while self._gathered and len(self._in_flight) < QUERIES_MAX:
+            if self._in_flight and len(self._gathered) < QUERY_MIN:
+                return
+            connection = self._connection
+            if connection is None:
+                self._hand_over()
+                return
+            batch, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
+            self._in_flight.append(batch)
+            self._pool.watch.begin(connection, ANSWER_WAIT)
+            try:
+                self._send_query(connection, [_levels_of(batch).encode(), self._thread_lists.order.encode()])
+            except psycopg.Error:
+                self._disconnect(connection)
+                return
 
     def _send_query(self, connection: Connection, values: list[bytes]) -> None:
         """A query is short: what the socket does not take at once, it never will, and the pool cuts the connection."""
@@ -128,37 +138,44 @@ class LoopLists:
             server.send_query_prepared(PREPARED, values)
         else:
             server.send_query_params(self._thread_lists.query, values)
+        server.pipeline_sync()
         server.flush()
 
     def _receive(self) -> None:
-        """Takes the results that have arrived; after the last one of a query comes None."""
+        """Takes the results that have arrived: of each query its rows, None, and that of its sync."""
         connection = self._connection
         if connection is None:
             return
         server = connection.pgconn
+        finished: list[tuple[Batch, dict[int, str]]] = []
         try:
             server.consume_input()
-            while not server.is_busy():
-                if (result := server.get_result()) is None:
-                    break
-                self._texts.update(_read_texts(result))
+            while self._in_flight and not server.is_busy():
+                result = server.get_result()
+                if result is None:
+                    continue
+                if result.status != psycopg.pq.ExecStatus.PIPELINE_SYNC:
+                    self._texts.update(_read_texts(result))
+                    continue
+                finished.append((self._in_flight.popleft(), self._texts))
+                self._texts = {}
         except psycopg.Error:
             self._disconnect(connection)
-            return
-        if not server.is_busy():
-            self._finish_query(connection)
+        if finished:
+            self._finish_queries(connection, finished)
 
-    def _finish_query(self, connection: Connection) -> None:
+    def _finish_queries(self, connection: Connection, finished: list[tuple[Batch, dict[int, str]]]) -> None:
         self._pool.watch.end(connection)
-        finished, self._in_flight = self._in_flight, []
-        texts, self._texts = self._texts, {}
-        if self._gathered:
-            self._send()
-        _finish(finished, texts)
+        if self._in_flight:
+            self._pool.watch.begin(connection, ANSWER_WAIT)
+        self._send()
+        for batch, texts in finished:
+            _finish(batch, texts)
 
     def _disconnect(self, connection: Connection) -> None:
         self._release(connection)
-        self._gathered, self._in_flight, self._texts = self._in_flight + self._gathered, [], {}
+        self._gathered, self._texts = [write for batch in self._in_flight for write in batch] + self._gathered, {}
+        self._in_flight.clear()
         if self._gathered:
             self._hand_over()
 
@@ -195,6 +212,7 @@ class LoopLists:
             self._pool.give_back(connection, is_sound=False)
             return
         self._connection = connection
+        connection.pgconn.enter_pipeline_mode()
         asyncio.get_running_loop().add_reader(self._readable, self._receive)
 
     def close(self) -> None:

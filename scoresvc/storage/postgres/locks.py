@@ -66,7 +66,11 @@ class LockedLevels:
             self._commit(writes, LATE_TIMEOUT)
         except LockNotTaken:
             if level_id not in self._late:
-                log.warning("another session holds the lock of level %s", level_id)
+                log.warning("another session holds %s", _describe_lock(level_id))
             self._late.add(level_id)
             raise
         self._late.discard(level_id)
+
+
+def _describe_lock(level_id: int | None) -> str:
+    return "a lock that other writes than posts need" if level_id is None else f"the lock of level {level_id}"

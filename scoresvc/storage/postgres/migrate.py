@@ -5,32 +5,44 @@ from __future__ import annotations
 from scoresvc.errors import StartError
 from scoresvc.storage.migrations import Migration, read_folder, read_script
 from scoresvc.storage.postgres.connections import Connection, describe_error
-from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.library import is_retried, psycopg
 
 LOCK_NUMBER = 7201  # of the advisory lock that nodes which migrate at once wait for
+ATTEMPTS_MAX = 5  # of a migration in a deadlock with posts
+LOCK_TIMEOUT = 2.0  # seconds, for a table; posts wait behind it, and for longer
 
 
 def migrate(connection: Connection) -> list[str]:
     """Brings the database up to date in one transaction; returns the names of what was applied.
 
     Nodes of the version before go on meanwhile, until a statement of theirs needs what is gone. Raises StartError
-    where the database is newer than this code, of another program, or cannot be written.
+    where the database is newer than this code, of another program, or cannot be written, and where another session
+    keeps a table locked.
     """
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            with connection.transaction():
+                return _apply_missing(connection)
+        except psycopg.Error as error:
+            fault = describe_error(error)
+            if not is_retried(error):
+                break
+    raise StartError(f"cannot bring the database up to date: {fault}")
+
+
+def _apply_missing(connection: Connection) -> list[str]:
     migrations = read_migrations()
-    try:
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_NUMBER,))
-            version = read_version(connection)
-            if version > migrations[-1].version:
-                raise StartError(
-                    f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
-                    " install a newer scoresvc"
-                )
-            missing = [migration for migration in migrations if migration.version > version]
-            for migration in missing:
-                _apply(connection, migration)
-    except psycopg.Error as error:
-        raise StartError(f"cannot bring the database up to date: {describe_error(error)}") from None
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_NUMBER,))
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT * 1000:.0f}ms",))
+    version = read_version(connection)
+    if version > migrations[-1].version:
+        raise StartError(
+            f"the database has version {version}, this scoresvc knows {migrations[-1].version} at most;"
+            " install a newer scoresvc"
+        )
+    missing = [migration for migration in migrations if migration.version > version]
+    for migration in missing:
+        _apply(connection, migration)
     return [migration.name for migration in missing]
 
 

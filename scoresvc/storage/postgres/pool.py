@@ -32,7 +32,6 @@ from scoresvc.errors import Unavailable
 from scoresvc.storage.postgres.connections import (
     Connection,
     describe_error,
-    find_latest_host,
     has_synchronous_standby,
     is_alive,
     is_reusable,
@@ -43,6 +42,7 @@ from scoresvc.storage.postgres.connections import (
     refuse_waiting_commits,
     wait_for_replay,
 )
+from scoresvc.storage.postgres.hosts import Hosts, Look
 from scoresvc.storage.postgres.library import is_fault, psycopg, require_library
 from scoresvc.storage.postgres.watch import LEND_MAX, Watch
 
@@ -118,7 +118,7 @@ class ConnectionPool:
 
     def __init__(self, url: str, count_max: int, prepares: bool) -> None:
         require_library()
-        self._conninfo = read_url(url)
+        self._hosts = Hosts(read_url(url), self._connect)
         self.prepares = prepares
         self._free = threading.BoundedSemaphore(count_max)
         self._idle: deque[Connection] = deque()
@@ -167,6 +167,9 @@ class ConnectionPool:
             with self.watch.during(connection, seconds):
                 yield connection
             is_sound = True
+        except Unavailable:  # of who had it, and has ended what it began
+            is_sound = True
+            raise
         except Exception as error:
             if not is_fault(error):
                 raise
@@ -206,7 +209,7 @@ class ConnectionPool:
             return self._take()
         except Unavailable:
             with self._standby.attempt():
-                connection = self._connect("any", wait_for_replay, find_latest_host(self._conninfo, self._connect))
+                connection = self._hosts.connect_latest(wait_for_replay)
                 self._standbys.add(connection)
                 return connection
 
@@ -224,11 +227,9 @@ class ConnectionPool:
 
     def _connect_primary(self) -> Connection:
         with self._primary.attempt():
-            return self._connect("read-write", self._warning.look)
+            return self._hosts.connect_primary(self._warning.look)
 
-    def _connect(self, session: str, look: Callable[[Connection], object], conninfo: str | None = None) -> Connection:
-        """Has `look` called with the new connection; it may raise what makes the server unfit."""
-        conninfo = conninfo or self._conninfo
+    def _connect(self, conninfo: str, session: str, look: Look) -> Connection:
         connection = psycopg.connect(conninfo, autocommit=True, target_session_attrs=session)
         connection.prepare_threshold = 0 if self.prepares else None
         connection.prepared_max = PREPARED_MAX

@@ -18,8 +18,8 @@ started its batch later and was faster, can there be one with a later time. `boa
 time of the level, so STORE looks for one only where the batch `is_late`.
 
 The posts of a user to a level are counted as one, because ON CONFLICT cannot touch a row twice. A band or a board that
-has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death, is made up for
-when another 1,024 players have come.
+has grown is divided after the posts are acknowledged; what keeps a node from that, such as its death or a lock
+that another session holds, is made up for when another 1,024 players have come.
 """
 
 from __future__ import annotations

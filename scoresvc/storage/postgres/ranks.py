@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from scoresvc.periods import name_of_board
 from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.transactions import Begin
 
 PLAYERS_MAX = 1024  # of a band that is not divided, and of a board without bands
 WIDTHS = (1 << 24, 1 << 16, 1 << 8, 1)
@@ -27,20 +28,20 @@ class Band(NamedTuple):
     lowest_score: int
 
 
-def divide(connection: Connection, band: Band) -> None:
+def divide(begin: Begin, band: Band) -> None:
     """Counts the bands that divide one, and those that divide the full ones of them.
 
-    Each row of bands is counted in a transaction of its own.
+    Each row of bands is counted in a transaction of its own, which `begin` limits: it holds the lock of the level.
     """
     own_width = band.width // BANDS if band.width else WIDTHS[0]
     values = {**band._asdict(), "width": own_width}
-    if _is_divided(connection, values):
-        return
-    with connection.transaction():
+    with begin() as connection:
+        if _is_divided(connection, values):
+            return
         counts = _add_row(connection, values)
     for place, players in enumerate(counts):
         if players > PLAYERS_MAX and own_width > 1:
-            divide(connection, Band(band.level_id, band.period, own_width, band.lowest_score + place * own_width))
+            divide(begin, Band(band.level_id, band.period, own_width, band.lowest_score + place * own_width))
 
 
 def _is_divided(connection: Connection, values: dict[str, int | None]) -> bool:

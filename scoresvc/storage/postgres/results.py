@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from scoresvc.errors import Banned
-from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.outcomes import Outcome, Outcomes, Post, Ranked, Stored
 from scoresvc.storage.postgres.ranks import Band, divide
+from scoresvc.storage.postgres.transactions import Begin
 
 
 class Rows(Protocol):
@@ -54,7 +54,7 @@ class StoreResult:
         told = [(post, outcomes.of(post)) for post in posts]
         return [Banned() if (post.level_id, post.user_id) in banned else outcome for post, outcome in told]
 
-    def divide_full(self, connection: Connection) -> None:
+    def divide_full(self, begin: Begin) -> None:
         """Divides the bands that these posts have filled, and the boards, which are rows without a width."""
         for band in self._full:
-            divide(connection, band)
+            divide(begin, band)

@@ -17,8 +17,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from scoresvc.errors import Refusal, Unavailable
@@ -36,6 +37,7 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 8  # of a transaction that others are in the way of
 LOCK_TIMEOUT = 4.0  # seconds
 WORK_MAX = 600.0  # seconds that the work of an operator may take
+LATER_LOCK_TIMEOUT = 0.2  # seconds, for what may be done later, or never
 RETRY_PAUSE = 0.01  # seconds, at most, times the number of attempts
 
 SETTINGS = """
@@ -57,7 +59,11 @@ class LockNotTaken(Unavailable):
     """Another session held a lock for too long; nothing was done, and the server can go on."""
 
 
-def _nothing(connection: Connection) -> None:
+# Begins a transaction with the settings of one that writes, for a `with` block.
+Begin = Callable[[], AbstractContextManager[Connection]]
+
+
+def _nothing(begin: Begin) -> None:
     return None
 
 
@@ -65,7 +71,7 @@ class SentChange(NamedTuple, Generic[T]):
     """Statements whose answers are there when the transaction has ended."""
 
     outputs: Callable[[], Iterable[T]]  # reads an output for each row
-    after_commit: Callable[[Connection], object] = _nothing  # for what may be done later, or never
+    after_commit: Callable[[Begin], object] = _nothing  # for what may be done later, or never
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +108,13 @@ class PipelinedTransactions:
                 self._on_commit(len(batch))
                 for write in batch:
                     write.finish()
-                for each in sent:
-                    each.after_commit(connection)
+                self._follow(connection, [each.after_commit for each in sent])
         except Unavailable:
             raise
         except Exception as error:
             if batch[0].is_done:
                 raise
-            self._run_separately(batch, error)
+            self._run_separately(batch, error, lock_timeout)
 
     def run(self, work: Callable[[Connection], T], lock_timeout: float = LOCK_TIMEOUT) -> T:
         """Does `work` in a transaction of its own, again where others were in its way; returns what it returns.
@@ -140,14 +145,10 @@ class PipelinedTransactions:
             _require_commit(connection, connection.execute("COMMIT"), warnings)
         return result
 
-    def follow(self, work: Callable[[Connection], object]) -> None:
-        """Does `work` with a connection, where a server can be had: it may be done later, or never."""
+    def follow(self, work: Callable[[Begin], object]) -> None:
+        """Does `work`, where a server and the locks can be had: it may be done later, or never."""
         with suppress(Unavailable), self._pool.lend(WORK_MAX) as connection:
-            work(connection)
-
-    def _set(self, connection: Connection, lock_timeout: float) -> None:
-        values = {"durability": self._durability, "lock_timeout": f"{lock_timeout * 1000:.0f}ms"}
-        connection.execute(self._settings, values)
+            self._follow(connection, [work])
 
     def _commit_on(self, connection: Connection, changes: Changes, lock_timeout: float) -> list[SentChange[Any]]:
         for attempt in range(1, ATTEMPTS_MAX):
@@ -177,14 +178,30 @@ class PipelinedTransactions:
                 write.output = output
         return sent
 
-    def _run_separately(self, batch: Batch, error: Exception) -> None:
+    def _set(self, connection: Connection, lock_timeout: float) -> None:
+        values = {"durability": self._durability, "lock_timeout": f"{lock_timeout * 1000:.0f}ms"}
+        connection.execute(self._settings, values)
+
+    def _follow(self, connection: Connection, works: Iterable[Callable[[Begin], object]]) -> None:
+        """Does what follows a commit, as far as nobody holds a lock that it needs: the next batch waits for this."""
+        with suppress(psycopg.errors.LockNotAvailable):
+            for work in works:
+                work(partial(self._begin, connection))
+
+    @contextmanager
+    def _begin(self, connection: Connection) -> Iterator[Connection]:
+        with connection.transaction():
+            self._set(connection, LATER_LOCK_TIMEOUT)
+            yield connection
+
+    def _run_separately(self, batch: Batch, error: Exception, lock_timeout: float) -> None:
         """After a change failed: fails it, and runs the others again."""
         if len(batch) == 1:
             batch[0].fail(error)
             return
         for write in batch:
             if not write.is_done:
-                self.commit([write])
+                self.commit([write], lock_timeout)
 
 
 def _require_commit(connection: Connection, end: psycopg.Cursor[Any], warnings: list[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scoresvc.errors import Unavailable
 from scoresvc.periods import WISH_ALL
 from scoresvc.storage.postgres.library import psycopg
+from scoresvc.storage.postgres.ranks import PLAYERS_MAX
 from scoresvc.storage.postgres.watch import LEND_MAX
 from tests.nodes import faults_of, read_bests
 from tests.postgres import Cluster
@@ -74,6 +75,75 @@ def test_a_level_that_others_lock_fails_alone_and_holds_up_the_others_once(url: 
     assert took < 2
     assert store.boards.bests(7, WISH_ALL) == [(level, 8 if level == 2 else 7) for level in range(LEVELS)]
     assert faults_of(url) == []
+
+
+def test_a_lock_that_a_login_needs_refuses_no_post(
+    url: str, open_node: OpenNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_node(url)
+
+    with locking(url, "LOCK TABLE sessions IN EXCLUSIVE MODE"):
+        login, post = store.sessions.log_in(7), store.scores.post(2, 7, 5)
+        with pytest.raises(Unavailable):
+            login.result()
+        post.result()
+    store.sessions.log_in(7).result()
+
+    assert "another session holds a lock that other writes than posts need" in caplog.text
+    assert store.boards.bests(7) == [(2, 5)]
+
+
+def test_a_lock_that_is_not_had_in_time_costs_no_connection(url: str, open_node: OpenNode) -> None:
+    store = open_node(url)
+    store.scores.post(2, 7, 5).result()
+    before = sessions_of(url)
+
+    with locking(url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE"), pytest.raises(Unavailable):
+        store.scores.post(2, 7, 6).result()
+
+    assert sessions_of(url) == before
+
+
+def sessions_of(url: str) -> list[tuple[int, ...]]:
+    """Returns the processes of the server that serve nodes."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(
+            """
+            SELECT pid
+              FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'scoresvc'
+             ORDER BY pid
+            """
+        ).fetchall()
+
+
+def test_a_level_that_cannot_be_divided_in_time_holds_up_no_posts(url: str, open_node: OpenNode) -> None:
+    store = open_node(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_advisory_xact_lock(99); RETURN NEW; END $$;
+            CREATE TRIGGER wait BEFORE INSERT ON bands FOR EACH ROW EXECUTE FUNCTION wait();
+            """
+        )
+
+    with locking(url, "SELECT pg_advisory_xact_lock(99)"):
+        for write in [store.scores.post(2, user, user) for user in range(PLAYERS_MAX + 1)]:
+            write.result()
+        began = time.monotonic()
+        store.scores.post(3, 7, 5).result()
+        store.scores.post(2, 7, 9999).result()
+        took = time.monotonic() - began
+        undivided = faults_of(url)
+    for write in [store.scores.post(2, user, user) for user in range(PLAYERS_MAX + 1, 2 * PLAYERS_MAX + 2)]:
+        write.result()
+    store.close()  # what follows a post is done
+
+    assert took < 1
+    assert undivided == faults_of(url) == []
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM bands WHERE width = 16777216").fetchall() == [(1,)]
 
 
 def test_reads_behind_a_lock_are_503_in_time_and_leave_no_session_behind(

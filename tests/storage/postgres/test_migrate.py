@@ -9,12 +9,16 @@ import pytest
 
 from scoresvc.config import Config
 from scoresvc.errors import StartError
-from scoresvc.periods import ALL_TIME
+from scoresvc.periods import ALL_TIME, WISH_ALL
 from scoresvc.storage import find_faults, migrate_database, open_store
 from scoresvc.storage.migrations import Migration
 from scoresvc.storage.postgres import migrate as module
 from scoresvc.storage.postgres.library import is_fault, psycopg
 from tests.conftest import high_scores
+from tests.nodes import read_bests
+from tests.running import Posts
+from tests.storage.postgres.conftest import OpenNode, StartNode
+from tests.storage.postgres.test_locks import locking, wait_for_lock
 
 
 def test_an_empty_database_is_brought_up_to_date_once(new_settings: Config) -> None:
@@ -123,3 +127,70 @@ def test_a_node_of_the_first_version_is_told_that_the_server_cannot_serve_it(fir
             with pytest.raises(psycopg.OperationalError) as caught:
                 connection.execute(statement)
             assert is_fault(caught.value)
+
+
+def test_a_node_under_load_goes_on_over_a_migration(
+    new_settings: Config, node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_settings.database.url
+    server = node(url)
+    posts = Posts(server)
+    posts.wait_for(200)
+    later = Migration(
+        3, "0003_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
+    )
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+
+    applied = migrate_database(new_settings)
+    posts.wait_for(len(posts.acknowledged) + 200)
+    listed = server.call("GET", "/1/highscorelist")
+    posts.stop()
+
+    bests = read_bests(url)
+    assert applied == ["0003_names"]
+    assert listed == (200, "7=1")
+    assert posts.refused == posts.cut_off == []
+    assert [post for post in posts.acknowledged if (post[0], 7) not in bests] == []
+    assert "Traceback" not in server.log
+
+
+def test_a_migration_that_somebody_keeps_from_its_tables_gives_up_before_posts_do(
+    new_settings: Config, open_node: OpenNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a backup; every post would wait behind the migration."""
+    url = new_settings.database.url
+    store = open_node(url)
+    later = Migration(3, "0003_names", "ALTER TABLE scores ADD COLUMN name text")
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+
+    with locking(url, "LOCK TABLE scores IN ACCESS SHARE MODE"), ThreadPoolExecutor(1) as pool:
+        migrating = pool.submit(migrate_database, new_settings)
+        wait_for_lock(url)
+        store.scores.post(2, 7, 5).result()
+        with pytest.raises(StartError, match="canceling statement due to lock timeout"):
+            migrating.result()
+
+    assert migrate_database(new_settings) == ["0003_names"]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
+
+
+def test_a_migration_in_a_deadlock_is_run_again(new_settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts lock `boards` before `scores`; a migration may change them in another order."""
+    migrate_database(new_settings)
+    later = Migration(
+        3, "0003_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
+    )
+    migrations = [*module.read_migrations(), later]
+    monkeypatch.setattr(module, "read_migrations", lambda: migrations)
+    url = new_settings.database.url
+
+    with ThreadPoolExecutor(1) as pool:
+        with locking(url, "LOCK TABLE boards IN ROW EXCLUSIVE MODE") as other:
+            other.execute("SET LOCAL deadlock_timeout = '60s'")  # so that it is not the one that gives way
+            migrating = pool.submit(migrate_database, new_settings)
+            wait_for_lock(url)
+            other.execute("LOCK TABLE scores IN ROW EXCLUSIVE MODE")
+
+        assert migrating.result() == ["0003_names"]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.periods import WISH_ALL
 from scoresvc.storage import Store
+from scoresvc.storage.postgres.connections import CONNECT_TIMEOUT
+from scoresvc.storage.postgres.hosts import SILENT_FOR
+from scoresvc.storage.postgres.watch import LEND_MAX
 from tests.nodes import faults_of, make_synchronous, read_bests, url_of
-from tests.postgres import Cluster
+from tests.postgres import USER, Cluster
+from tests.proxy import Proxy
 from tests.running import Posts
 from tests.storage.postgres.conftest import OpenNode, StartNode
 
@@ -94,6 +99,41 @@ def test_of_two_standbys_the_one_that_has_received_all_is_read(
         late.kill()
 
     assert bests == [(2, 6)]
+
+
+def test_while_the_primary_is_silent_its_standby_is_read_at_once(
+    own_cluster: Cluster, standby: Cluster, open_node: OpenNode
+) -> None:
+    with Proxy(own_cluster.port) as proxy:
+        addresses = f"127.0.0.1:{proxy.port},127.0.0.1:{standby.port}"
+        store = open_node(f"postgresql://{USER}@{addresses}/scores")
+        store.scores.post(2, 7, 5).result()
+        proxy.be_silent()
+        silent_at = time.monotonic()
+        while read_or_nothing(store, 7) is None:
+            assert time.monotonic() < silent_at + LEND_MAX + 2 * CONNECT_TIMEOUT
+        with ThreadPoolExecutor(4) as pool:
+            took = sorted(each for some in pool.map(read_for, [store] * 4, [8.0] * 4) for each in some)
+        with pytest.raises(Unavailable):
+            store.scores.post(2, 7, 6).result()
+        proxy.speak()
+        until = time.monotonic() + SILENT_FOR + CONNECT_TIMEOUT
+        while store.find_fault():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    assert took[len(took) * 9 // 10] < 0.5
+    assert took[-1] < 2 * CONNECT_TIMEOUT
+
+
+def read_for(store: Store, seconds: float) -> list[float]:
+    """Returns the seconds that each read took, one after the other."""
+    took = []
+    until = time.monotonic() + seconds
+    while (began := time.monotonic()) < until:
+        assert store.boards.bests(7) == [(2, 5)]
+        took.append(time.monotonic() - began)
+    return took
 
 
 def read_or_nothing(store: Store, user: int) -> list[tuple[int, int]] | None:
