@@ -90,7 +90,7 @@ def test_a_lock_that_a_login_needs_refuses_no_post(
     store.sessions.log_in(7).result()
 
     assert "another session holds a lock that other writes than posts need" in caplog.text
-    assert store.boards.bests(7) == [(2, 5)]
+    assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
 
 
 def test_a_lock_that_is_not_had_in_time_costs_no_connection(url: str, open_node: OpenNode) -> None:
@@ -98,7 +98,7 @@ def test_a_lock_that_is_not_had_in_time_costs_no_connection(url: str, open_node:
     store.scores.post(2, 7, 5).result()
     before = sessions_of(url)
 
-    with locking(url, "SELECT FROM levels WHERE level_id = 2 FOR UPDATE"), pytest.raises(Unavailable):
+    with locking(url, "SELECT FROM boards WHERE level_id = 2 FOR UPDATE"), pytest.raises(Unavailable):
         store.scores.post(2, 7, 6).result()
 
     assert sessions_of(url) == before
