@@ -30,11 +30,13 @@ TABLES = {
     ),
     "submissions": Table(
         """
-        SELECT submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before
+        SELECT submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before,
+               follows
           FROM submissions
         """,
         """
-        COPY submissions (submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before)
+        COPY submissions (submission_id, level_id, user_id, score, posted_at, day, state, meta, action_id, state_before,
+                          follows)
         FROM STDIN
         """,
     ),
