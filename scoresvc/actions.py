@@ -18,7 +18,7 @@ class Action(msgspec.Struct, frozen=True, tag_field="kind"):
     """One thing that an operator wants done. The tag is the word for it in the audit log."""
 
 
-class RemoveScore(Action, tag="remove_score"):
+class RemoveScore(Action, frozen=True, tag="remove_score"):
     """Removes the submission that stands on a board; the user's next best stands again, in every period."""
 
     level_id: int
@@ -26,21 +26,21 @@ class RemoveScore(Action, tag="remove_score"):
     period: int
 
 
-class RemoveSubmission(Action, tag="remove"):
+class RemoveSubmission(Action, frozen=True, tag="remove"):
     submission_id: int
 
 
-class RestoreSubmission(Action, tag="restore"):
+class RestoreSubmission(Action, frozen=True, tag="restore"):
     submission_id: int
 
 
-class ApproveSubmission(Action, tag="approve"):
+class ApproveSubmission(Action, frozen=True, tag="approve"):
     """Lets a held submission stand."""
 
     submission_id: int
 
 
-class BanUser(Action, tag="ban"):
+class BanUser(Action, frozen=True, tag="ban"):
     """Takes the user's entries from all boards until the ban ends; refuses logins and posts, but where it hides."""
 
     user_id: int
@@ -49,15 +49,15 @@ class BanUser(Action, tag="ban"):
     hide: bool = False
 
 
-class EndBan(Action, tag="unban"):
+class EndBan(Action, frozen=True, tag="unban"):
     user_id: int
 
 
-class EraseUser(Action, tag="erase"):
+class EraseUser(Action, frozen=True, tag="erase"):
     user_id: int
 
 
-class SetLevel(Action, tag="set_level"):
+class SetLevel(Action, frozen=True, tag="set_level"):
     """Sets what `settings` names, in the form of LevelSettings; None takes a setting back to its default."""
 
     level_id: int
@@ -65,20 +65,20 @@ class SetLevel(Action, tag="set_level"):
     rebuild: bool = False
 
 
-class ResetLevel(Action, tag="reset_level"):
+class ResetLevel(Action, frozen=True, tag="reset_level"):
     level_id: int
     rebuild: bool = False
 
 
-class ClearLevel(Action, tag="clear_level"):
+class ClearLevel(Action, frozen=True, tag="clear_level"):
     level_id: int
 
 
-class UndoAction(Action, tag="undo"):
+class UndoAction(Action, frozen=True, tag="undo"):
     action_id: int
 
 
-class AddToken(Action, tag="add_token"):
+class AddToken(Action, frozen=True, tag="add_token"):
     name: str
     token_hash: bytes
     rights: tuple[str, ...]
@@ -86,7 +86,7 @@ class AddToken(Action, tag="add_token"):
     expires_at: int | None = None  # Unix microseconds
 
 
-class EndToken(Action, tag="end_token"):
+class EndToken(Action, frozen=True, tag="end_token"):
     name: str
 
 

@@ -14,7 +14,7 @@ from scoresvc.api.dispatch import Api
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.errors import Refusal
-from scoresvc.http import errors as http_errors
+from scoresvc.errors import http as http_errors
 from scoresvc.http.wsgi import Application
 from scoresvc.storage import Store, open_store
 from scoresvc.storage.postgres.library import psycopg

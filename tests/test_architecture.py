@@ -42,6 +42,7 @@ ORDER = (
 )
 
 ORDER_WITHIN = {
+    "errors": ("base", "requests", "boards", "operators", "http", "__init__"),
     "examples": ("__init__",),
     "storage": (
         "write",
@@ -145,7 +146,7 @@ ORDER_WITHIN = {
     ),
     "net": ("accepting", "connections", "calling", "server", "lingering", "__init__"),
     "tcp": ("frames", "gateway", "protocol", "__init__"),
-    "http": ("errors", "responses", "head", "wsgi", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
+    "http": ("responses", "head", "wsgi", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
     "serve": ("listeners", "loop", "servers", "processes", "__init__"),
     "cli": ("parsing", "serving", "database", "performing", "operating", "moderation", "deployment", "__init__"),
 }

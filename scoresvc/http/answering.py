@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from scoresvc.api.request import Request, Response
 from scoresvc.errors import Refusal
-from scoresvc.http.errors import TooManyConnections
+from scoresvc.errors.http import TooManyConnections
 from scoresvc.http.parsing import RequestParser
 from scoresvc.http.responses import CLOSE, KEEP_ALIVE, ResponseWriter
 from scoresvc.net.calling import Caller

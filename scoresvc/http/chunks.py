@@ -11,7 +11,7 @@ from __future__ import annotations
 from httptools import HttpParserCallbackError, HttpParserError, HttpRequestParser
 
 from scoresvc.errors import BodyTooLarge
-from scoresvc.http.errors import BadRequest
+from scoresvc.errors.http import BadRequest
 from scoresvc.limits import BODY_BYTES_MAX, CHUNKED_BYTES_MAX
 
 _HEAD_FED = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -30,7 +30,7 @@ import msgspec
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from scoresvc.errors import BadContentLength
-from scoresvc.http.errors import (
+from scoresvc.errors.http import (
     BadHost,
     BadRequest,
     BadTarget,

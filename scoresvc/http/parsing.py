@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 
+from scoresvc.errors.http import HeaderTooLarge, TargetTooLong
 from scoresvc.http.chunks import ChunkedBody
-from scoresvc.http.errors import HeaderTooLarge, TargetTooLong
 from scoresvc.http.head import CHUNKED, Head, check_part, read_head
 from scoresvc.limits import HEADER_BYTES_MAX
 

@@ -32,8 +32,8 @@ from __future__ import annotations
 
 from scoresvc.api.request import Pending
 from scoresvc.errors import BodyCutShort, BodyTooLarge, Refusal
+from scoresvc.errors.http import BadRequest, RequestTimeout
 from scoresvc.http.answering import AnsweringProtocol
-from scoresvc.http.errors import BadRequest, RequestTimeout
 from scoresvc.http.head import Head
 from scoresvc.http.responses import CONTINUE, ResponseWriter
 from scoresvc.limits import BODY_BYTES_MAX

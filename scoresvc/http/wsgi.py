@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scoresvc.api.dispatch import Api
 from scoresvc.api.request import Request, Response
 from scoresvc.errors import BadContentLength, BodyCutShort, BodyTooLarge, Refusal
-from scoresvc.http.errors import BadTarget
+from scoresvc.errors.http import BadTarget
 from scoresvc.http.head import strip_authority
 from scoresvc.limits import BODY_BYTES_MAX
 

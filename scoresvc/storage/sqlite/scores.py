@@ -23,7 +23,7 @@ from scoresvc.storage.sqlite.rules import BUILT_IN, Rules
 from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.write import Write
 
-BoardOutcome = tuple[str, bool, int, int | None, int, int, int | None]  # the fields of PeriodResult
+BoardOutcome = tuple[str, bool, int, int | None, int, int, int]  # the fields of PeriodResult; all time ends at 0
 Outcome = Sequence[BoardOutcome]  # of all time first
 
 
@@ -61,9 +61,15 @@ def _nothing(may_have_changed: bool) -> None:
 
 
 def _make_result(outcome: Outcome) -> PostResult:
-    (_, *of_all_time, _), *of_periods = outcome
-    periods = tuple([PeriodResult(*fields, Timestamp(ends_at)) for *fields, ends_at in of_periods])
-    return PostResult(*of_all_time, periods or msgspec.UNSET)
+    (_, improved, best, previous, rank, players, _), *of_periods = outcome
+    periods = tuple([_make_period_result(*each) for each in of_periods])
+    return PostResult(improved, best, previous, rank, players, periods or msgspec.UNSET)
+
+
+def _make_period_result(
+    name: str, improved: bool, best: int, previous: int | None, rank: int, players: int, ends_at: int
+) -> PeriodResult:
+    return PeriodResult(name, improved, best, previous, rank, players, Timestamp(ends_at))
 
 
 def _make_held_result(outcome: Outcome) -> PostResult:
@@ -149,5 +155,5 @@ def _outcome(connection: sqlite3.Connection, settings: LevelSettings, period: Pe
         None if previous is None else turn(previous, settings.order),
         rank,
         players,
-        period.ends_at,
+        period.ends_at or 0,
     )

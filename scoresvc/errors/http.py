@@ -1,8 +1,8 @@
-"""The refusals of connections and of what is not HTTP: one class, one code word, one status, one sentence."""
+"""The refusals of connections and of what is not HTTP."""
 
 from __future__ import annotations
 
-from scoresvc.errors import Refusal
+from scoresvc.errors.base import Refusal
 from scoresvc.limits import HEADER_BYTES_MAX, HEADER_FIELDS_MAX
 
 
