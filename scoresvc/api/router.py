@@ -209,7 +209,7 @@ def _refuse_path(segments: Sequence[str]) -> Refusal:
     shape = _shape_of(integers)
     routes = _ROUTES.get(shape)
     if routes is None:
-        return UnknownPath(ADMIN_PATHS if segments[1] == "admin" else PATHS)
+        return UnknownPath(ADMIN_PATHS if segments[1:2] == ["admin"] else PATHS)
     route = next(iter(routes.values()))
     numbers = [pair for *pair, fixed in zip(segments, integers, shape, strict=True) if fixed is None]
     fractions = [
