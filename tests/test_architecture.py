@@ -65,6 +65,7 @@ ORDER_WITHIN = {
         "sqlite.writer",
         "sqlite.migrate",
         "sqlite.ranks",
+        "sqlite.history",
         "sqlite.check",
         "sqlite.versions",
         "sqlite.sizes",

@@ -57,6 +57,15 @@ def test_in_a_sound_database_no_problems_are_found(filled: Path, capsys: pytest.
             "DROP TRIGGER score_insert; INSERT INTO scores VALUES (4, 0, 1, 1, 1)",
             "the trigger score_insert is missing\nlevel 4 has 1 players, not 0",
         ),
+        ("INSERT INTO bans VALUES (7, NULL, 0, '')", "level 2: user 7 is banned, but stands there"),
+        (
+            "DELETE FROM scores WHERE level_id = 2 AND user_id = 7",
+            "level 2: user 7 has a submission that stands, but no",
+        ),
+        (
+            "UPDATE scores SET score = 3 WHERE level_id = 2 AND user_id = 7",
+            "level 2: user 7 has a better submission than the score",
+        ),
         (
             "PRAGMA writable_schema = ON;"
             "UPDATE sqlite_schema SET sql = replace(sql, 'score DESC', 'score') WHERE name = 'scores_by_rank'",

@@ -1,4 +1,4 @@
-"""Checks the ranks and the indexes against the scores."""
+"""Checks the database: ranks, indexes and what stands on boards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from scoresvc.errors import StartError
-from scoresvc.storage.sqlite import ranks
+from scoresvc.storage.sqlite import history, ranks
 from scoresvc.storage.sqlite.connections import WritingConnection, connect_reading
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
@@ -32,6 +32,7 @@ def find_faults(path: Path) -> Iterator[str]:
             _refuse_other_versions(connection, path)
             yield from _schema_faults(connection)
             yield from ranks.faults(connection)
+            yield from history.faults(connection)
             yield from _index_faults(connection)
         except sqlite3.DatabaseError as error:
             yield f"the database cannot be read: {error}"
