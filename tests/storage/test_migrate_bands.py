@@ -67,6 +67,19 @@ def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, v
     assert len(migrated[1]) == 50
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_score_of_an_older_database_stands_on_the_board_of_all_time(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "scores.sqlite3"
+    make(path, version)
+    (before,) = read(path, "SELECT level_id, 0, user_id, score, reached_at FROM scores ORDER BY 1, 3")
+
+    migrate_at(path)
+
+    (after,) = read(path, "SELECT level_id, period, user_id, score, reached_at FROM scores ORDER BY 1, 3")
+    assert len(before) > PLAYERS
+    assert after == before
+
+
 def test_nothing_of_the_blocks_and_groups_is_left(tmp_path: Path) -> None:
     path = tmp_path / "scores.sqlite3"
     make(path, 2)
