@@ -144,3 +144,17 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path, capsys: pytest.Captu
     assert check(path) == 1
 
     assert "cannot be read: file is not a database" in capsys.readouterr().out
+
+
+def test_a_repair_of_a_locked_database_says_so_in_one_line(
+    filled: Path, damage: Damage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage("INSERT INTO boards VALUES (9, 0, 1)")
+
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        status = check(filled, "--repair")
+
+    assert status == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("scoresvc")]
+    assert lines == [f"scoresvc: cannot write to the database {filled}: database is locked"]
