@@ -23,7 +23,7 @@ CREATE TABLE board_scores (
     period     INTEGER NOT NULL,
     user_id    INTEGER NOT NULL CHECK (user_id BETWEEN 0 AND 2147483647),
     score      INTEGER NOT NULL CHECK (score BETWEEN 0 AND 2147483647),
-    reached_at INTEGER NOT NULL,  -- Unix microseconds, rising in the order in which posts are accepted
+    reached_at INTEGER NOT NULL,  -- Unix microseconds, later than that of an equal score that stood there before
     PRIMARY KEY (level_id, period, user_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -36,7 +36,8 @@ ALTER TABLE board_scores RENAME TO scores;
 CREATE INDEX scores_by_rank ON scores (level_id, period, score DESC, reached_at, user_id);
 CREATE INDEX scores_by_user ON scores (user_id, level_id);
 
--- When the latest post was accepted, in Unix microseconds: the next one is later, whatever the clock says.
+-- The latest time that any post has had, in Unix microseconds. A post that comes later by the clock is later than all
+-- others; any other post has to be compared with the equal scores on its boards.
 CREATE TABLE latest_post (
     accepted_at INTEGER NOT NULL
 ) STRICT;
@@ -46,16 +47,17 @@ INSERT INTO latest_post (accepted_at) SELECT coalesce(max(reached_at), 0) FROM s
 -- Submissions: every accepted post, from which all boards can be made again. What an older version stored, or stored
 -- while [history] keep was off, is in `scores` alone; it becomes a submission when something is to be done with it.
 CREATE TABLE submissions (
-    submission_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    submission_id INTEGER PRIMARY KEY AUTOINCREMENT,  -- rising in the order in which they were accepted
     level_id      INTEGER NOT NULL,
     user_id       INTEGER NOT NULL,
     score         INTEGER NOT NULL,  -- as it was posted
-    posted_at     INTEGER NOT NULL,  -- Unix microseconds, no two the same: the `reached_at` of a score that stands
+    posted_at     INTEGER NOT NULL,  -- Unix microseconds: the `reached_at` of a score that stands
     day           INTEGER NOT NULL,  -- such as 20261125, in the zone that the level had then
     state         INTEGER NOT NULL DEFAULT 0,  -- 0 stands, 1 held, 2 removed
     meta          TEXT,
     action_id     INTEGER,  -- that changed the state last
-    state_before  INTEGER   -- that action
+    state_before  INTEGER,  -- that action
+    follows       INTEGER   -- of one that was made of a score: the number of the user's submission before it, or 0
 ) STRICT;
 
 CREATE INDEX submissions_by_level ON submissions (level_id);

@@ -36,7 +36,7 @@ class StoredSubmission(NamedTuple):
     level_id: int
     user_id: int
     score: int  # as it was posted
-    posted_at: int  # Unix microseconds, rising within a level
+    posted_at: int  # Unix microseconds, later than that of an equal score that stood on its boards
     day: int  # such as 20261125; 0: it counts for all time alone
     state: int  # the place of its word in actions.STATES
     action_id: int | None  # that changed the state last

@@ -106,13 +106,14 @@ def _shortest_first(score: StoredScore) -> int:
 def _adopt_posts(
     ledger: Ledger, level_id: int, user_id: int, scores: Iterable[StoredScore], settings: LevelSettings
 ) -> bool:
-    known = {submission.posted_at for submission in ledger.submissions(level_id, user_id)}
+    known = {(each.score, each.posted_at) for each in ledger.submissions(level_id, user_id)}
     adopted_all = False
     for period, _, score, reached_at in scores:
-        if reached_at not in known:
+        posted = turn(score, settings.order)
+        if (posted, reached_at) not in known:
             day = _day_within(period, reached_at, settings.zone)
-            ledger.add_submission(level_id, user_id, turn(score, settings.order), reached_at, day)
-            known.add(reached_at)
+            ledger.add_submission(level_id, user_id, posted, reached_at, day)
+            known.add((posted, reached_at))
             adopted_all = adopted_all or _is_of_all_time(reached_at, scores)
     return adopted_all
 

@@ -17,8 +17,9 @@ from scoresvc.actions import (
     RestoreSubmission,
 )
 from scoresvc.errors import NoScore, NoSuchSubmission, NotUndoable, Superseded
+from scoresvc.levels import LevelSettings
 from scoresvc.periods import kind_of
-from scoresvc.storage.ledger import Done, Ledger, StoredSubmission
+from scoresvc.storage.ledger import Done, Ledger, StoredScore, StoredSubmission, turn
 from scoresvc.storage.rebuilding import adopt, make_boards_again, periods_of
 
 
@@ -34,14 +35,23 @@ def remove_score(ledger: Ledger, action: RemoveScore, action_id: int) -> Done | 
     submissions = [
         submission
         for submission in ledger.submissions(level_id, user_id)
-        if submission.state == STANDS
-        and period in periods_of(submission.day, settings.periods)
-        and (settings.keep == "sum" or submission.posted_at == stands.reached_at)
+        if submission.state == STANDS and period in periods_of(submission.day, settings.periods)
     ]
+    if settings.keep != "sum":
+        submissions = _behind(stands, submissions, settings)
     _set_states(ledger, submissions, REMOVED, action_id)
     before = {"score": sum(submission.score for submission in submissions), "period": period}
     submission_id = submissions[0].submission_id if len(submissions) == 1 else None
     return Done(before, {"submissions": len(submissions)}, level_id, user_id, submission_id)
+
+
+def _behind(
+    stands: StoredScore, submissions: Iterable[StoredSubmission], settings: LevelSettings
+) -> list[StoredSubmission]:
+    """Returns the submission that a score is, in a list: of equal ones the first, where the latest is kept the last."""
+    key = (turn(stands.score, settings.order), stands.reached_at)
+    same = [submission for submission in submissions if (submission.score, submission.posted_at) == key]
+    return same[-1:] if settings.keep == "latest" else same[:1]
 
 
 def remove_submission(ledger: Ledger, action: RemoveSubmission, action_id: int) -> Done | None:

@@ -78,7 +78,7 @@ class Model:
             if not old or settings.keep != "best" or sign * post.score < sign * old.score:
                 stands[post.user] = post
         shown = [post for user, post in stands.items() if user not in self.bans]
-        return sorted(shown, key=lambda post: (sign * post.score, post.place))
+        return sorted(shown, key=lambda post: (sign * post.score, post.reached_at, post.user))
 
     def perform(self, action: AnyAction, new: int | None) -> Refused | None:
         """Does the action whose number is `new`, None where the service did not; returns the refusal."""

@@ -6,13 +6,16 @@ BEGIN, posts, logins and COMMIT lasts twice as long as one with a single stateme
 No statement of SQLite writes to two tables, but a trigger may. So the writing connection has a view, `appends`, which
 holds nothing; a row that is inserted there is a whole batch. View and trigger are in the connection's own schema TEMP.
 
-A post is a row of `submissions`, where history is kept, and one of `bests`, `latests` or `sums` for each board that it
-counts on. Its place in the batch is what orders equal posts: all times of a batch are the first one plus that place.
+A post is a row of `submissions`, where history is kept, and one of `bests`, `latests`, `sums` or `turned_sums` for each
+board that it counts on, all with the same time: that of the batch plus the post's place in it. The time orders equal
+scores. So where some score may be stored with a later time, because the clock stands still or has jumped back, the
+trigger refuses the batch, and it is stored with times later than those of the equal scores on its boards, see
+late_times.py: that takes a transaction of some statements. `latest_post` has the latest time of all posts to tell that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +24,7 @@ from scoresvc.actions import HELD, STANDS
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import ALL, day_at, periods_at
 from scoresvc.storage.ledger import turn
+from scoresvc.storage.sqlite.late_times import late_times
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Post
 from scoresvc.storage.sqlite.rules import Rules
@@ -28,12 +32,14 @@ from scoresvc.storage.sqlite.rules import Rules
 POST, LOG_IN = "post", "log_in"  # names of the changes
 
 NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when it expires in Unix seconds
-Counted = tuple[int, int, int, int, int]  # on a board: level, period, user, turned score, place in the batch
-Submitted = tuple[int, int, int, int, int]  # level, user, score, day, state
+Counted = tuple[int, int, int, int, int]  # on a board: level, period, user, turned score, time
+Submitted = tuple[int, int, int, int, int, int]  # level, user, score, time, day, state
+
+LATE = "late"  # what the trigger says of posts that some score may be later than
 
 
 class Batch(NamedTuple):
-    """What is to be stored of posts."""
+    """What is to be stored of posts; times in Unix microseconds."""
 
     pins: dict[int, str]  # what is to be set for levels from now on, as JSON
     submissions: list[Submitted]
@@ -41,13 +47,15 @@ class Batch(NamedTuple):
 
 
 VIEW = """
-    CREATE TEMP VIEW appends (now, posts, pins, submissions, bests, latests, sums, hashes, sessions) AS
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    CREATE TEMP VIEW appends (first_at, last_at, pins, submissions, bests, latests, sums, turned_sums, hashes, sessions)
+    AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 """
 # JSON has no bytes: the hashes of the sessions are one blob. A user who is banned reaches no board.
 TRIGGER = """
     CREATE TEMP TRIGGER append INSTEAD OF INSERT ON appends BEGIN
-        UPDATE latest_post SET accepted_at = max(accepted_at + 1, NEW.now) WHERE NEW.posts > 0;
+        SELECT raise(ABORT, 'late') FROM latest_post WHERE accepted_at >= NEW.first_at;
+
+        UPDATE latest_post SET accepted_at = max(accepted_at, NEW.last_at) WHERE NEW.last_at IS NOT NULL;
 
         INSERT INTO level_settings (level_id, settings)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
@@ -58,13 +66,12 @@ TRIGGER = """
 
         INSERT INTO submissions (level_id, user_id, score, posted_at, day, state)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               key + (SELECT accepted_at FROM latest_post),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]')
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
           FROM json_each(NEW.submissions);
 
         INSERT INTO scores (level_id, period, user_id, score, reached_at)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
           FROM json_each(NEW.bests)
          WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
         ON CONFLICT (level_id, period, user_id)
@@ -74,7 +81,7 @@ TRIGGER = """
 
         INSERT INTO scores (level_id, period, user_id, score, reached_at)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
           FROM json_each(NEW.latests)
          WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
         ON CONFLICT (level_id, period, user_id)
@@ -83,20 +90,21 @@ TRIGGER = """
 
         INSERT INTO scores (level_id, period, user_id, score, reached_at)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]') + (SELECT accepted_at FROM latest_post)
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
           FROM json_each(NEW.sums)
          WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
         ON CONFLICT (level_id, period, user_id)
-          DO UPDATE SET score = max(0, min(2147483647,
-                                           CASE WHEN (SELECT json_extract(settings, '$.order')
-                                                        FROM level_settings
-                                                       WHERE level_id = excluded.level_id) = 'asc'
-                                                THEN scores.score + excluded.score - 2147483647
-                                                ELSE scores.score + excluded.score
-                                           END)),
+          DO UPDATE SET score = min(2147483647, scores.score + excluded.score),
                         reached_at = excluded.reached_at;
 
-        UPDATE latest_post SET accepted_at = accepted_at + NEW.posts - 1 WHERE NEW.posts > 0;
+        INSERT INTO scores (level_id, period, user_id, score, reached_at)
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
+          FROM json_each(NEW.turned_sums)
+         WHERE json_extract(value, '$[2]') NOT IN (SELECT user_id FROM bans)
+        ON CONFLICT (level_id, period, user_id)
+          DO UPDATE SET score = max(0, scores.score + excluded.score - 2147483647),
+                        reached_at = excluded.reached_at;
 
         INSERT INTO sessions (key_hash, user_id, expires_at)
         SELECT substr(NEW.hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
@@ -137,16 +145,39 @@ class Appends:
     def _insert(
         self, connection: sqlite3.Connection, now: int, posts: Sequence[Post], sessions: Sequence[NewSession]
     ) -> bool:
-        batch = self._read_batch(posts, now)
+        times = range(now, now + len(posts))
+        try:
+            return self._insert_at(connection, now, times, posts, sessions, now if posts else None)
+        except sqlite3.IntegrityError as error:
+            if str(error) != LATE:
+                raise
+        if not connection.in_transaction:
+            connection.execute("BEGIN IMMEDIATE")  # what is read stays so; Transactions commits
+        counted = self._read_batch(posts, times, now).counted
+        late = late_times(connection, now, times, counted)
+        return self._insert_at(connection, now, late, posts, sessions, None)
+
+    def _insert_at(
+        self,
+        connection: sqlite3.Connection,
+        now: int,
+        times: Sequence[int],
+        posts: Sequence[Post],
+        sessions: Sequence[NewSession],
+        first_at: int | None,
+    ) -> bool:
+        """Inserts posts with their times; refused as LATE where there may be a score not before `first_at`."""
+        batch = self._read_batch(posts, times, now)
         before = connection.total_changes
         connection.execute(
             """
-            INSERT INTO appends (now, posts, pins, submissions, bests, latests, sums, hashes, sessions)
-            VALUES (:now, :posts, :pins, :submissions, :best, :latest, :sum, :hashes, :sessions)
+            INSERT INTO appends (first_at, last_at, pins, submissions, bests, latests, sums, turned_sums, hashes,
+                                 sessions)
+            VALUES (:first_at, :last_at, :pins, :submissions, :best, :latest, :sum, :turned_sum, :hashes, :sessions)
             """,
             {
-                "now": now,
-                "posts": len(posts),
+                "first_at": first_at,
+                "last_at": max(times, default=None),
                 "pins": _write(list(batch.pins.items())),
                 "submissions": _write(batch.submissions),
                 **{keep: _write(each) for keep, each in batch.counted.items()},
@@ -154,27 +185,27 @@ class Appends:
                 "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
             },
         )
-        # What a trigger does is in no `rowcount`. The time of the latest post changes twice.
-        others = len(batch.submissions) + len(sessions) + (2 if posts else 0)
+        # What a trigger does is in no `rowcount`. The time of the latest post changes, too.
+        others = len(batch.submissions) + len(sessions) + (1 if posts else 0)
         return connection.total_changes - before > others
 
-    def _read_batch(self, posts: Iterable[Post], now: int) -> Batch:
-        """Returns what posts count for on which boards."""
-        batch = Batch({}, [], {"best": [], "latest": [], "sum": []})
-        for place, (level_id, user_id, score) in enumerate(posts):
+    def _read_batch(self, posts: Sequence[Post], times: Sequence[int], now: int) -> Batch:
+        """Returns what posts count for on which boards, with their times; `now` says in which periods."""
+        batch = Batch({}, [], {"best": [], "latest": [], "sum": [], "turned_sum": []})
+        for (level_id, user_id, score), time in zip(posts, times, strict=True):
             settings, pinned = self._rules.of_level(level_id)
             if pinned:
                 batch.pins[level_id] = pinned
             held = is_held(settings, score)
             if self._keeps_history or held:
                 state = HELD if held else STANDS
-                batch.submissions.append((level_id, user_id, score, day_at(settings, now), state))
+                batch.submissions.append((level_id, user_id, score, time, day_at(settings, now), state))
             if not held:
                 turned = turn(score, settings.order)
-                boards = batch.counted[settings.keep]
-                boards.append((level_id, ALL, user_id, turned, place))
+                boards = batch.counted[_keeping(settings)]
+                boards.append((level_id, ALL, user_id, turned, time))
                 for period in periods_at(settings, now) if settings.periods else ():
-                    boards.append((level_id, period.number, user_id, turned, place))
+                    boards.append((level_id, period.number, user_id, turned, time))
         return batch
 
     def store_posts(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
@@ -191,6 +222,11 @@ class Appends:
 def is_held(settings: LevelSettings, score: int) -> bool:
     """Returns whether a score is so good that it waits for an operator."""
     return settings.hold is not None and turn(score, settings.order) >= turn(settings.hold, settings.order)
+
+
+def _keeping(settings: LevelSettings) -> str:
+    """Returns the name of the statement that keeps the level's boards."""
+    return "turned_sum" if settings.keep == "sum" and settings.order == "asc" else settings.keep
 
 
 def _write(rows: Sequence[Any]) -> str:

@@ -82,7 +82,7 @@ class ScoreLedger:
             SELECT submission_id, level_id, user_id, score, posted_at, day, state, action_id, state_before
               FROM submissions
              WHERE user_id = :user_id AND level_id = :level_id
-             ORDER BY posted_at, submission_id
+             ORDER BY coalesce(follows, submission_id), follows IS NOT NULL, posted_at, submission_id
             """,
             {"user_id": user_id, "level_id": level_id},
         )
@@ -103,8 +103,14 @@ class ScoreLedger:
     def add_submission(self, level_id: int, user_id: int, score: int, posted_at: int, day: int) -> None:
         self._connection.execute(
             """
-            INSERT INTO submissions (level_id, user_id, score, posted_at, day)
-            VALUES (:level_id, :user_id, :score, :posted_at, :day)
+            INSERT INTO submissions (level_id, user_id, score, posted_at, day, follows)
+            VALUES (:level_id, :user_id, :score, :posted_at, :day,
+                    (SELECT coalesce(max(submission_id), 0)
+                       FROM submissions
+                      WHERE user_id = :user_id
+                        AND level_id = :level_id
+                        AND posted_at < :posted_at
+                        AND follows IS NULL))
             """,
             {"level_id": level_id, "user_id": user_id, "score": score, "posted_at": posted_at, "day": day},
         )
