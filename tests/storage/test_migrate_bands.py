@@ -17,7 +17,8 @@ from scoresvc.storage.sqlite import migrate as module
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
-from scoresvc.storage.sqlite.ranks import faults, rank_of, rebuild
+from scoresvc.storage.sqlite.ranks import rank_of
+from tests.storage.counts import rank_faults, rebuild
 
 PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
 
@@ -57,7 +58,7 @@ def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, v
 
     migrated = read(path, *counts)
     with closing(sqlite3.connect(path)) as connection:
-        assert list(faults(connection)) == []
+        assert rank_faults(connection) == []
         assert rank_of(connection, BoardId(1, 0), 500_000) == 1 + sum(
             user * 618_033_989 % 1_000_000 > 500_000 for user in range(PLAYERS)
         )
@@ -136,4 +137,4 @@ def test_a_migration_that_is_killed_leaves_the_old_database_and_is_made_by_the_n
     assert read(path, *whole) == before
     assert migrate_at(path) == [migration.name for migration in read_migrations()[version:]]
     with closing(sqlite3.connect(path)) as connection:
-        assert list(faults(connection)) == []
+        assert rank_faults(connection) == []
