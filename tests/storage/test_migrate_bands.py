@@ -19,23 +19,15 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
 from scoresvc.storage.sqlite.ranks import rank_of
 from tests.storage.counts import rank_faults, rebuild
+from tests.storage.older import make_older_database
 
 PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
 
 
 def make(path: Path, version: int) -> None:
-    """Makes a database of an older version, with scores."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN")
-        for migration in read_migrations()[:version]:
-            for statement in split_statements(migration.sql):
-                connection.execute(statement)
-        scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
-        scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
-        connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", scores)
-        connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("COMMIT")
+    scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
+    scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
+    make_older_database(path, version, scores)
 
 
 def read(path: Path, *queries: str) -> list[Any]:

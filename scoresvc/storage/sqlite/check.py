@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
 
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelOptions
@@ -18,6 +21,8 @@ from scoresvc.storage.sqlite.progress import make_bar, progress
 # Steps of SQLite's virtual machine that a check takes a score, about.
 INDEX_STEPS = 60
 RANK_STEPS = 12
+
+ROUNDS_MAX = 5  # of a repair of the boards
 
 INDEX = re.compile(r"index (\w+)")
 
@@ -50,11 +55,18 @@ def repair(database: WritingConnection, options: LevelOptions = LevelOptions()) 
     An index that is damaged is an exception: it is made again in one transaction.
     """
     with closing(connect_reading(database.path)) as reader:
-        for index in _damaged_indexes(reader):
-            with database.transaction() as connection:
-                connection.execute(f'REINDEX "{index}"')
-        history.repair(database, reader, options)
-        rank_repair.repair(database, reader)
+        try:
+            for index in _damaged_indexes(reader):
+                with database.transaction() as connection:
+                    connection.execute(f'REINDEX "{index}"')
+            # Before scores are put right: a trigger that opens or splits bands counts them, where counts are wrong.
+            rank_repair.repair(database, reader)
+            for _ in range(ROUNDS_MAX):
+                with _board_bar(reader) as bar:
+                    if not history.repair(database, reader, options, bar.update):
+                        break
+        except sqlite3.DatabaseError as error:
+            raise StartError(f"cannot repair the database {database.path}: {error}") from None
 
 
 def _damaged_indexes(connection: sqlite3.Connection) -> list[str]:
@@ -97,8 +109,12 @@ def _index_faults(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _history_faults(connection: sqlite3.Connection, options: LevelOptions) -> Iterator[str]:
-    with make_bar("boards", _count_scores(connection)) as bar:
+    with _board_bar(connection) as bar:
         yield from history.faults(connection, options, bar.update)
+
+
+def _board_bar(connection: sqlite3.Connection) -> tqdm[NoReturn]:
+    return make_bar("boards", _count_scores(connection))
 
 
 def _count_scores(connection: sqlite3.Connection) -> int:

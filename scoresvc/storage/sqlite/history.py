@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import msgspec
@@ -28,7 +28,6 @@ from scoresvc.storage.sqlite.library import sqlite3
 
 SLICE = 1000  # users on a level that are compared in one snapshot
 STEP = 200  # scores that a repair changes in one transaction
-ROUNDS_MAX = 5
 LEVELS_CACHED = 10_000
 
 Key = tuple[int, int]  # user and level
@@ -54,25 +53,20 @@ def faults(connection: sqlite3.Connection, options: LevelOptions, tick: Tick) ->
         yield f"level {level_id} has settings that cannot be read"
 
 
-def repair(database: WritingConnection, reader: sqlite3.Connection, options: LevelOptions) -> None:
-    """Puts the scores that are wrong as the submissions say. Raises StartError."""
-    for _ in range(ROUNDS_MAX):
-        found = False
-        step: list[UserFault] = []
-        for each in _Audit(reader, options, int).find():
-            found = True
-            step.append(each)
-            if len(step) == STEP:
-                _mend(database, step)
-                step = []
+def repair(database: WritingConnection, reader: sqlite3.Connection, options: LevelOptions, tick: Tick) -> bool:
+    """Puts the scores that are wrong as the submissions say; returns whether there were any. Raises StartError.
+
+    To be called until there are none: what others change in between is passed over.
+    """
+    found = False
+    faults = _Audit(reader, options, tick).find()
+    while step := list(islice(faults, STEP)):
+        found = True
         _mend(database, step)
-        if not found:
-            return
+    return found
 
 
 def _mend(database: WritingConnection, found: list[UserFault]) -> None:
-    if not found:
-        return
     with database.transaction() as connection:
         last_action_id = _last_action_id(connection)
         for each in found:
