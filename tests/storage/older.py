@@ -21,3 +21,15 @@ def make_older_database(path: Path, version: int, scores: Iterable[tuple[int, in
         connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", scores)
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
+
+
+def bring_to(path: Path, version: int) -> None:
+    """Applies migrations up to a version, as the scoresvc of that time did."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        ((present,),) = connection.execute("PRAGMA user_version").fetchall()
+        connection.execute("BEGIN")
+        for migration in read_migrations()[present:version]:
+            for statement in split_statements(migration.sql):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
