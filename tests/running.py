@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -201,3 +205,19 @@ def assert_nothing_lost(database: Path, posts: Posts) -> None:
         kept = set(connection.execute("SELECT level_id, score FROM scores"))
     assert list(find_faults(database)) == []
     assert set(posts.acknowledged) <= kept
+
+
+def run_on_terminal(*arguments: str) -> str:
+    """Returns what a command of scoresvc prints on a terminal."""
+    terminal, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 80, 0, 0))  # lines, columns
+    command = [sys.executable, "-m", "scoresvc", *arguments]
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner) as process:
+        os.close(inner)
+        printed = b""
+        with suppress(OSError):  # nobody holds the other end any more
+            while read := os.read(terminal, 4096):
+                printed += read
+        process.wait()
+    os.close(terminal)
+    return printed.decode()

@@ -23,7 +23,9 @@ def add_database_commands(commands: Any) -> None:
 
     checking = add_command(commands, "check", run_check)
     add_flags(checking, "database", "path")
-    checking.add_argument("--repair", action="store_true", help="rebuild the ranks and the indexes where one is wrong")
+    checking.add_argument(
+        "--repair", action="store_true", help="put right what is wrong"
+    )
 
 
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:
@@ -41,11 +43,11 @@ def run_copy(settings: Config, options: argparse.Namespace) -> int:
 
 
 def run_check(settings: Config, options: argparse.Namespace) -> int:
-    """Checks the ranks and the indexes against the scores; exit status 1 where something is wrong."""
+    """Checks boards, ranks and indexes; exit status 1 where something is wrong."""
     faults = _print_faults(settings)
     if faults and options.repair:
         storage.repair(settings)
-        print("rebuilt the ranks and the indexes")
+        print("repaired")
         faults = _print_faults(settings)
     if not faults:
         print(f"no problems found in {storage.describe(settings)}")

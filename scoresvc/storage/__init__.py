@@ -118,5 +118,5 @@ def find_faults(config: Config) -> Iterator[str]:
 
 
 def repair(config: Config) -> None:
-    """Rebuilds ranks and indexes from the scores, in one transaction. Raises StartError."""
+    """Puts right what `find_faults` finds, as far as the engine can. Raises StartError."""
     _engine_of(config).repair(config)

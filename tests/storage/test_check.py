@@ -8,7 +8,9 @@ import pytest
 
 from scoresvc.cli import main
 from scoresvc.storage import Store
+from scoresvc.storage.sqlite import connections
 from scoresvc.storage.sqlite.library import sqlite3
+from tests.running import run_on_terminal
 
 pytestmark = pytest.mark.sqlite
 
@@ -56,6 +58,15 @@ def test_in_a_sound_database_no_problems_are_found(filled: Path, capsys: pytest.
         (
             "DROP TRIGGER score_insert; INSERT INTO scores VALUES (4, 0, 1, 1, 1)",
             "the trigger score_insert is missing\nlevel 4 has 1 players, not 0",
+        ),
+        ("INSERT INTO bans VALUES (7, NULL, 0, '')", "level 2: user 7 is banned, but stands there"),
+        (
+            "DELETE FROM scores WHERE level_id = 2 AND user_id = 7",
+            "level 2: user 7 has a submission that stands, but no",
+        ),
+        (
+            "UPDATE scores SET score = 3 WHERE level_id = 2 AND user_id = 7",
+            "level 2: user 7 has another score than the submission of that time",
         ),
         (
             "PRAGMA writable_schema = ON;"
@@ -105,7 +116,7 @@ def test_repair_rebuilds_the_ranks(filled: Path, damage: Damage, capsys: pytest.
 
     assert check(filled, "--repair") == 0
 
-    assert capsys.readouterr().out.endswith(f"rebuilt the ranks and the indexes\nno problems found in {filled}\n")
+    assert capsys.readouterr().out.endswith(f"repaired\nno problems found in {filled}\n")
     assert check(filled) == 0
 
 
@@ -135,3 +146,58 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path, capsys: pytest.Captu
     assert check(path) == 1
 
     assert "cannot be read: file is not a database" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "sql", ["INSERT INTO boards VALUES (9, 0, 1)", "INSERT INTO bans VALUES (7, NULL, 0, '')", "DELETE FROM bands"]
+)
+def test_a_repair_of_a_locked_database_says_so_in_one_line(
+    filled: Path, damage: Damage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    damage(sql)
+    monkeypatch.setattr(connections, "OPEN_TIMEOUT", 0.1)
+
+    with closing(sqlite3.connect(filled, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        status = check(filled, "--repair")
+
+    assert status == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("scoresvc")]
+    assert lines == [f"scoresvc: cannot write to the database {filled}: database is locked"]
+
+
+def test_a_repair_without_the_indexes_that_it_needs_says_so_in_one_line(
+    filled: Path, damage: Damage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage("DROP INDEX scores_by_user")
+
+    assert check(filled, "--repair") == 1
+
+    out, err = capsys.readouterr()
+    assert "the index scores_by_user is missing" in out
+    assert err == f"scoresvc: cannot repair the database {filled}: no such index: scores_by_user\n"
+
+
+# Progress
+
+
+def test_a_terminal_shows_how_far_a_check_is(filled: Path) -> None:
+    printed = run_on_terminal("check", "--database", str(filled))
+
+    assert [name for name in ("ranks", "boards", "indexes") if f"{name}: 100%" not in printed] == []
+
+
+def test_a_terminal_shows_how_far_a_repair_is(filled: Path, damage: Damage) -> None:
+    damage("DELETE FROM scores WHERE user_id < 500")
+
+    printed = run_on_terminal("check", "--repair", "--database", str(filled))
+    repairing = printed.partition("repaired")[0]
+
+    assert repairing.count("boards: 100%") > 1
+    assert "no problems found" in printed
+
+
+def test_elsewhere_no_progress_is_shown(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check(filled, "--repair")
+
+    assert capsys.readouterr().err == ""

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from scoresvc.cli import main
 from scoresvc.errors import StartError
+from scoresvc.storage.sqlite import connections
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3, supports_multiple_writers
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
+from tests.running import run_on_terminal
+from tests.storage.older import make_older_database
 
 
 def version(path: Path) -> int:
@@ -54,6 +58,27 @@ def test_a_migration_that_fails_leaves_nothing(database_path: Path, monkeypatch:
         assert database.connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
     assert version(database_path) == 0
+
+
+def test_a_locked_database_is_said_in_one_line(
+    database_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_older_database(database_path, 3, [(1, 7, 5, 5)])
+    monkeypatch.setattr(connections, "OPEN_TIMEOUT", 0.1)
+
+    with closing(sqlite3.connect(database_path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        status = main(["migrate", "--database", str(database_path)])
+
+    assert status == 1
+    assert capsys.readouterr().err == f"scoresvc: cannot write to the database {database_path}: database is locked\n"
+
+
+def test_a_terminal_shows_how_far_a_migration_is(database_path: Path) -> None:
+    make_older_database(database_path, 3, [(1, user, user, user) for user in range(5000)])
+
+    assert "migration: 100%" in run_on_terminal("migrate", "--database", str(database_path))
+    assert "%" not in run_on_terminal("migrate", "--database", str(database_path))
 
 
 def test_a_trigger_stays_one_statement() -> None:

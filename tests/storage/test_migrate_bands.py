@@ -17,24 +17,17 @@ from scoresvc.storage.sqlite import migrate as module
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
-from scoresvc.storage.sqlite.ranks import faults, rank_of, rebuild
+from scoresvc.storage.sqlite.ranks import rank_of
+from tests.storage.counts import rank_faults, rebuild
+from tests.storage.older import make_older_database
 
 PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
 
 
 def make(path: Path, version: int) -> None:
-    """Makes a database of an older version, with scores."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN")
-        for migration in read_migrations()[:version]:
-            for statement in split_statements(migration.sql):
-                connection.execute(statement)
-        scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
-        scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
-        connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", scores)
-        connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("COMMIT")
+    scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
+    scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
+    make_older_database(path, version, scores)
 
 
 def read(path: Path, *queries: str) -> list[Any]:
@@ -57,7 +50,7 @@ def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, v
 
     migrated = read(path, *counts)
     with closing(sqlite3.connect(path)) as connection:
-        assert list(faults(connection)) == []
+        assert rank_faults(connection) == []
         assert rank_of(connection, BoardId(1, 0), 500_000) == 1 + sum(
             user * 618_033_989 % 1_000_000 > 500_000 for user in range(PLAYERS)
         )
@@ -65,6 +58,19 @@ def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, v
         connection.commit()
     assert read(path, *counts) == migrated
     assert len(migrated[1]) == 50
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_score_of_an_older_database_stands_on_the_board_of_all_time(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "scores.sqlite3"
+    make(path, version)
+    (before,) = read(path, "SELECT level_id, 0, user_id, score, reached_at FROM scores ORDER BY 1, 3")
+
+    migrate_at(path)
+
+    (after,) = read(path, "SELECT level_id, period, user_id, score, reached_at FROM scores ORDER BY 1, 3")
+    assert len(before) > PLAYERS
+    assert after == before
 
 
 def test_nothing_of_the_blocks_and_groups_is_left(tmp_path: Path) -> None:
@@ -123,4 +129,4 @@ def test_a_migration_that_is_killed_leaves_the_old_database_and_is_made_by_the_n
     assert read(path, *whole) == before
     assert migrate_at(path) == [migration.name for migration in read_migrations()[version:]]
     with closing(sqlite3.connect(path)) as connection:
-        assert list(faults(connection)) == []
+        assert rank_faults(connection) == []

@@ -364,6 +364,22 @@ def test_old_submissions_that_stand_nowhere_are_purged_and_no_others(settings: C
         assert high_scores(store, 1) == "7=50"
 
 
+def test_old_submissions_are_purged_also_behind_newer_ones(settings: Config, clock: Clock) -> None:
+    with opened(replace(settings, history=config.HistoryOptions(keep=False)), clock) as store:
+        post(store, 1, 7, 5)
+    clock.now += 11 * DAY
+    with opened(replace(settings, history=config.HistoryOptions(days=10)), clock) as store:
+        post(store, 2, 8, 1, 2, 3, 4)
+        done(store, BanUser(7))  # makes a submission of the old score
+        done(store, EndBan(7))
+        post(store, 1, 7, 6)
+
+        while store.admin.maintain(3) == 3:
+            pass
+
+        assert [each.score for each in store.admin.submissions(1, 7, None, 9, None).submissions] == [6]
+
+
 def test_an_action_whose_submissions_were_purged_is_gone(settings: Config, clock: Clock) -> None:
     settings = replace(settings, history=config.HistoryOptions(days=10))
     with opened(settings, clock) as store:

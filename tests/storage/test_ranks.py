@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scoresvc.storage.pages import BoardId
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
-from scoresvc.storage.sqlite.ranks import faults, players_of, rank_of, rebuild
+from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from tests.storage.counts import rank_faults, rebuild
 
 SCORE_MAX = 2**31 - 1
 LEVELS = range(3)
@@ -187,7 +188,7 @@ def test_ranks_and_players_are_exact_whatever_is_changed_in_scores(changes: list
                 assert players_of(connection, BoardId(level, 0)) == len(of_level)
                 for score in {0, 5, SCORE_MAX, *of_level}:
                     assert rank_of(connection, BoardId(level, 0), score) == 1 + sum(other > score for other in of_level)
-            assert list(faults(connection)) == []
+            assert rank_faults(connection) == []
 
 
 edits = st.one_of(
@@ -214,7 +215,7 @@ def test_counts_that_somebody_has_edited_refuse_no_score_and_can_be_rebuilt(
                 step(connection, model)
         rebuild(connection)
 
-        assert list(faults(connection)) == []
+        assert rank_faults(connection) == []
         assert count_rows(connection, "scores") == len(model)
 
 
@@ -279,14 +280,14 @@ def test_a_level_whose_last_player_leaves_has_no_players(connection: sqlite3.Con
     connection.execute("DELETE FROM scores WHERE level_id = 1")
 
     assert (players_of(connection, BoardId(1, 0)), rank_of(connection, BoardId(1, 0), 0)) == (0, 1)
-    assert list(faults(connection)) == []
+    assert rank_faults(connection) == []
 
 
 # Faults
 
 
 def test_counts_that_are_right_have_no_faults(connection: sqlite3.Connection) -> None:
-    assert list(faults(connection)) == []
+    assert rank_faults(connection) == []
 
 
 @pytest.mark.parametrize(
@@ -315,10 +316,10 @@ def test_counts_that_are_right_have_no_faults(connection: sqlite3.Connection) ->
 def test_a_fault_is_found_and_rebuilt(connection: sqlite3.Connection, sql: str, fault: str) -> None:
     connection.execute(sql)
 
-    assert fault in "\n".join(faults(connection))
+    assert fault in "\n".join(rank_faults(connection))
 
     rebuild(connection)
-    assert list(faults(connection)) == []
+    assert rank_faults(connection) == []
 
 
 def test_a_large_level_without_bands_is_a_fault() -> None:
@@ -327,7 +328,7 @@ def test_a_large_level_without_bands_is_a_fault() -> None:
             insert(connection, 1, user, user)
         connection.execute("DELETE FROM bands")
 
-        assert list(faults(connection)) == ["level 1 has 4097 players, but no bands"]
+        assert rank_faults(connection) == ["level 1 has 4097 players, but no bands"]
 
 
 def test_a_replace_that_fires_delete_triggers_is_no_fault(connection: sqlite3.Connection) -> None:
@@ -335,4 +336,4 @@ def test_a_replace_that_fires_delete_triggers_is_no_fault(connection: sqlite3.Co
     for user in range(20):
         connection.execute("REPLACE INTO scores VALUES (2, 0, ?, ?, 0)", (user, user % 3))
 
-    assert list(faults(connection)) == []
+    assert rank_faults(connection) == []

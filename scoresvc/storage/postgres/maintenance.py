@@ -127,15 +127,13 @@ def _delete_board(ledger: PostgresLedger, connection: Connection, level_id: int,
 
 LOOK_AT_SUBMISSIONS = """
     SELECT submission_id
-      FROM (SELECT submission_id, posted_at
-              FROM submissions
-             WHERE submission_id > %(after)s
-             ORDER BY submission_id
-             LIMIT %(count)s) AS next
-     WHERE posted_at < %(posted_before)s
+      FROM submissions
+     WHERE submission_id > %(after)s
      ORDER BY submission_id
+     LIMIT %(count)s
 """
-# Where submissions are summed, all of them stand there. A level without settings of its own keeps the best.
+# Where submissions are summed, all of them stand there. A level without settings of its own keeps the best. A board has
+# what was posted, or turned.
 DELETE_SUBMISSIONS = """
     DELETE FROM submissions
      WHERE submission_id > %(after)s
@@ -150,6 +148,7 @@ DELETE_SUBMISSIONS = """
                                   FROM scores
                                  WHERE scores.user_id = submissions.user_id
                                    AND scores.level_id = submissions.level_id
+                                   AND scores.score IN (submissions.score, 2147483647 - submissions.score)
                                    AND scores.reached_at = submissions.posted_at)
                 AND NOT EXISTS (SELECT FROM bans WHERE bans.user_id = submissions.user_id)))
     RETURNING action_id

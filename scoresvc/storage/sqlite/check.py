@@ -1,7 +1,8 @@
-"""Checks the ranks and the indexes against the scores."""
+"""Checks the database: ranks, indexes and what stands on boards."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,38 +11,69 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from scoresvc.errors import StartError
-from scoresvc.storage.sqlite import ranks
+from scoresvc.levels import LevelOptions
+from scoresvc.storage.sqlite import history, rank_repair, ranks
 from scoresvc.storage.sqlite.connections import WritingConnection, connect_reading
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
+from scoresvc.storage.sqlite.progress import make_bar, progress
 
-STEPS_PER_TICK = 100_000  # of SQLite's virtual machine, between two moves of the bar
-STEPS_PER_SCORE = 60  # that the check of the indexes takes, about
+# Steps of SQLite's virtual machine that a check takes a score, about.
+INDEX_STEPS = 60
+RANK_STEPS = 12
+
+ROUNDS_MAX = 5  # of a repair of the boards
+
+INDEX = re.compile(r"index (\w+)")
 
 
-def find_faults(path: Path) -> Iterator[str]:
-    """Yields a line for each fault of the database at `path`, which it only reads, as it is at one moment.
+def find_faults(path: Path, options: LevelOptions = LevelOptions()) -> Iterator[str]:
+    """Yields a line for each fault of the database at `path`, which it only reads; `options` are of [levels].
 
-    Shows its progress on a terminal. Raises StartError where there is no database of this version.
+    Each part of the check sees the database as it is at one moment. Shows its progress on a terminal. Raises StartError
+    where there is no database of this version.
     """
     if not path.is_file():
         raise StartError(f"there is no database {path}")
     with closing(connect_reading(path)) as connection:
         try:
-            connection.execute("BEGIN")
             _refuse_other_versions(connection, path)
             yield from _schema_faults(connection)
-            yield from ranks.faults(connection)
+            with progress(connection, "ranks", _count_scores(connection), RANK_STEPS):
+                rank_faults = [fault.said for fault in ranks.find_faults(connection)]
+            yield from rank_faults
+            yield from _history_faults(connection, options)
             yield from _index_faults(connection)
         except sqlite3.DatabaseError as error:
             yield f"the database cannot be read: {error}"
 
 
-def repair(database: WritingConnection) -> None:
-    """Rebuilds the ranks and the indexes from the scores, in one transaction. Raises StartError."""
-    with database.transaction() as connection:
-        connection.execute("REINDEX scores")
-        ranks.rebuild(connection)
+def repair(database: WritingConnection, options: LevelOptions = LevelOptions()) -> None:
+    """Repairs indexes, boards and ranks. Raises StartError.
+
+    What is wrong is found without a lock and put right in many short transactions, so that others can write in between.
+    An index that is damaged is an exception: it is made again in one transaction.
+    """
+    with closing(connect_reading(database.path)) as reader:
+        try:
+            for index in _damaged_indexes(reader):
+                with database.transaction() as connection:
+                    connection.execute(f'REINDEX "{index}"')
+            # Before scores are put right: a trigger that opens or splits bands counts them, where counts are wrong.
+            rank_repair.repair(database, reader)
+            for _ in range(ROUNDS_MAX):
+                with _board_bar(reader) as bar:
+                    if not history.repair(database, reader, options, bar.update):
+                        break
+        except sqlite3.DatabaseError as error:
+            raise StartError(f"cannot repair the database {database.path}: {error}") from None
+
+
+def _damaged_indexes(connection: sqlite3.Connection) -> list[str]:
+    """Returns the indexes that SQLite finds fault with."""
+    named = {name for fault in _index_faults(connection) for name in INDEX.findall(fault)}
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+    return sorted(name for (name,) in rows if name in named)
 
 
 def _refuse_other_versions(connection: sqlite3.Connection, path: Path) -> None:
@@ -71,22 +103,20 @@ def _schema(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
 
 def _index_faults(connection: sqlite3.Connection) -> Iterator[str]:
     """Lets SQLite check the whole file, with every score in every index."""
-    scores = _count_scores(connection)
-    with _bar("indexes", scores) as bar:
-
-        def tick() -> None:
-            bar.update(min(STEPS_PER_TICK // STEPS_PER_SCORE, scores - bar.n))
-
-        connection.set_progress_handler(tick, STEPS_PER_TICK)
+    with progress(connection, "indexes", _count_scores(connection), INDEX_STEPS):
         rows = connection.execute("PRAGMA integrity_check").fetchall()
-        bar.update(scores - bar.n)
     yield from (str(found) for (found,) in rows if found != "ok")
+
+
+def _history_faults(connection: sqlite3.Connection, options: LevelOptions) -> Iterator[str]:
+    with _board_bar(connection) as bar:
+        yield from history.faults(connection, options, bar.update)
+
+
+def _board_bar(connection: sqlite3.Connection) -> tqdm[NoReturn]:
+    return make_bar("boards", _count_scores(connection))
 
 
 def _count_scores(connection: sqlite3.Connection) -> int:
     ((scores,),) = connection.execute("SELECT coalesce(sum(players), 0) FROM boards").fetchall()
     return int(scores)
-
-
-def _bar(name: str, scores: int) -> tqdm[NoReturn]:
-    return tqdm(desc=name, total=scores, unit=" scores", unit_scale=True, disable=None)

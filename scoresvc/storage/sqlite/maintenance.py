@@ -125,15 +125,13 @@ class Maintenance:
 
 LOOK_AT_SUBMISSIONS = """
     SELECT submission_id
-      FROM (SELECT submission_id, posted_at
-              FROM submissions
-             WHERE submission_id > :after
-             ORDER BY submission_id
-             LIMIT :count)
-     WHERE posted_at < :posted_before
+      FROM submissions
+     WHERE submission_id > :after
      ORDER BY submission_id
+     LIMIT :count
 """
-# Where submissions are summed, all of them stand there. A level without settings of its own keeps the best.
+# Where submissions are summed, all of them stand there. A level without settings of its own keeps the best. A board has
+# what was posted, or turned.
 DELETE_SUBMISSIONS = """
     DELETE FROM submissions
      WHERE submission_id > :after
@@ -148,6 +146,7 @@ DELETE_SUBMISSIONS = """
                                   FROM scores INDEXED BY scores_by_user
                                  WHERE user_id = submissions.user_id
                                    AND level_id = submissions.level_id
+                                   AND score IN (submissions.score, 2147483647 - submissions.score)
                                    AND reached_at = submissions.posted_at)
                 AND NOT EXISTS (SELECT 1 FROM bans WHERE user_id = submissions.user_id)))
     RETURNING action_id

@@ -8,6 +8,10 @@ from scoresvc.errors import StartError
 from scoresvc.storage.migrations import Migration, read_folder
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.progress import progress
+
+# Steps of SQLite's virtual machine that a migration takes a score, about, by the version that it starts from.
+MIGRATION_STEPS = {1: 170, 2: 80, 3: 60}
 
 
 def migrate(database: WritingConnection) -> list[str]:
@@ -26,8 +30,10 @@ def migrate(database: WritingConnection) -> list[str]:
         if _is_of_another_program(connection, version):
             raise StartError(f"{database.path} is the database of another program; name another file")
         missing = [migration for migration in migrations if migration.version > version]
-        for migration in missing:
-            _apply(connection, migration)
+        scores = _count_scores(connection) if version and missing else 0
+        with progress(connection, "migration", scores, MIGRATION_STEPS.get(version, 60)):
+            for migration in missing:
+                _apply(connection, migration)
     return [migration.name for migration in missing]
 
 
@@ -44,6 +50,11 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     for statement in split_statements(migration.sql):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {migration.version}")
+
+
+def _count_scores(connection: sqlite3.Connection) -> int:
+    ((scores,),) = connection.execute("SELECT count(*) FROM scores").fetchall()
+    return int(scores)
 
 
 def _is_of_another_program(connection: sqlite3.Connection, version: int) -> bool:

@@ -6,6 +6,7 @@ How they are kept is told at the top of migrations/sqlite/0004_boards.sql.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from scoresvc.periods import name_of_board
 from scoresvc.storage.pages import BoardId
@@ -46,31 +47,23 @@ def players_of(connection: sqlite3.Connection, board: BoardId) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def rebuild(connection: sqlite3.Connection) -> None:
-    """Counts the bands and the boards again from the scores, in the caller's transaction."""
-    connection.execute("DELETE FROM bands")
-    connection.execute("DELETE FROM boards")
-    connection.execute(
-        """
-        INSERT INTO bands (level_id, period, lowest_score, width, players)
-        SELECT level_id, period, lowest_score, width, players FROM counted_bands
-        """
-    )
-    connection.execute(
-        """
-        INSERT INTO boards (level_id, period, players)
-        SELECT level_id, period, count(*) FROM scores GROUP BY level_id, period
-        """
-    )
+class RankFault(NamedTuple):
+    """A count that is wrong, or bands that are. `lacking` is how many players more there are than the count says."""
+
+    board: BoardId
+    said: str
+    lacking: int
+    band: tuple[int, int] | None = None  # the lowest score and the width; None: the board itself
+    is_divided_wrongly: bool = False  # its bands have to be made again
 
 
-def faults(connection: sqlite3.Connection) -> Iterator[str]:
-    """Yields a line for each count that is wrong, row that is missing and row too many."""
+def find_faults(connection: sqlite3.Connection) -> Iterator[RankFault]:
+    """Yields each count that is wrong, row that is missing and row too many."""
     yield from _board_faults(connection)
     yield from _band_faults(connection)
 
 
-def _board_faults(connection: sqlite3.Connection) -> Iterator[str]:
+def _board_faults(connection: sqlite3.Connection) -> Iterator[RankFault]:
     rows = connection.execute(
         """
         SELECT level_id, period, sum(players), sum(counted), max(first_score)
@@ -83,16 +76,16 @@ def _board_faults(connection: sqlite3.Connection) -> Iterator[str]:
         """
     )
     for level_id, period, players, counted, first_score in rows:
-        board = name_of_board(level_id, period)
-        if players != counted:
-            yield f"{board} has {counted} players, not {players}"
+        board, name = BoardId(level_id, period), name_of_board(level_id, period)
         if first_score is None and counted > UNDIVIDED_PLAYERS_MAX:
-            yield f"{board} has {counted} players, but no bands"
+            yield RankFault(board, f"{name} has {counted} players, but no bands", 0, None, True)
         elif first_score not in (None, 0):
-            yield f"{board} has its first band from {first_score}, not from 0"
+            yield RankFault(board, f"{name} has its first band from {first_score}, not from 0", 0, None, True)
+        if players != counted:
+            yield RankFault(board, f"{name} has {counted} players, not {players}", counted - players)
 
 
-def _band_faults(connection: sqlite3.Connection) -> Iterator[str]:
+def _band_faults(connection: sqlite3.Connection) -> Iterator[RankFault]:
     rows = connection.execute(
         """
         SELECT level_id, period, lowest_score, width, players, next_score,
@@ -108,9 +101,12 @@ def _band_faults(connection: sqlite3.Connection) -> Iterator[str]:
                   FROM bands) AS band
         """
     )
-    for level_id, period, lowest_score, width, players, next_score, counted in rows:
-        board = name_of_board(level_id, period)
+    for level_id, period, first, width, players, next_score, counted in rows:
+        board, name = BoardId(level_id, period), name_of_board(level_id, period)
+        if first + width != next_score or width & (width - 1) or first & (width - 1):
+            said = f"{name}: the band from {first} to {next_score} cannot be {width} wide"
+            yield RankFault(board, said, 0, (first, width), True)
         if players != counted:
-            yield f"{board}: the band from {lowest_score} has {counted} players, not {players}"
-        if lowest_score + width != next_score or width & (width - 1) or lowest_score & (width - 1):
-            yield f"{board}: the band from {lowest_score} to {next_score} cannot be {width} wide"
+            said = f"{name}: the band from {first} has {counted} players, not {players}"
+            is_undivided = counted > UNDIVIDED_PLAYERS_MAX and width > 1
+            yield RankFault(board, said, counted - players, (first, width), is_undivided)

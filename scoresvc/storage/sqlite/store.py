@@ -209,9 +209,9 @@ def distribute_database(config: Config) -> NoReturn:
 
 
 def find_faults(config: Config) -> Iterator[str]:
-    return check.find_faults(config.database.path)
+    return check.find_faults(config.database.path, config.levels)
 
 
 def repair(config: Config) -> None:
     with closing(WritingConnection(config.database.path)) as database:
-        check.repair(database)
+        check.repair(database, config.levels)
