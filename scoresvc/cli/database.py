@@ -23,9 +23,7 @@ def add_database_commands(commands: Any) -> None:
 
     checking = add_command(commands, "check", run_check)
     add_flags(checking, "database", "path")
-    checking.add_argument(
-        "--repair", action="store_true", help="put right what is wrong"
-    )
+    checking.add_argument("--repair", action="store_true", help="put right what is wrong")
 
 
 def run_migrate(settings: Config, options: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ ABOUT_BANS = (BanUser, EndBan, EraseUser, UndoAction)
 Work = Callable[[PostgresLedger], ActionRecord | None]
 
 
-class Acting:
+class QueuedActions:
     """Acts in a thread; `clock` returns Unix seconds, None stands for the clock of the database."""
 
     def __init__(

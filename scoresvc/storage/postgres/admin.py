@@ -21,10 +21,10 @@ from scoresvc.storage.admin_pages import AdminPages, make_submission, make_token
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key
 from scoresvc.storage.ledger import turn
-from scoresvc.storage.postgres.acting import Acting
+from scoresvc.storage.postgres.acting import QueuedActions
 from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.ledger import PostgresLedger, make_record
-from scoresvc.storage.postgres.maintenance import Maintenance
+from scoresvc.storage.postgres.maintenance import SharedMaintenance
 from scoresvc.storage.postgres.reading import Reader
 from scoresvc.storage.postgres.rules import RuleVersion
 from scoresvc.storage.write import Write
@@ -39,8 +39,8 @@ class SharedAdmin:
     def __init__(
         self,
         reader: Reader,
-        acting: Acting,
-        maintenance: Maintenance,
+        acting: QueuedActions,
+        maintenance: SharedMaintenance,
         options: LevelOptions,
         clock: DatabaseClock,
         version: RuleVersion,

@@ -28,7 +28,7 @@ from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.lists import ListReader
 from scoresvc.storage.postgres.reading import Reader
-from scoresvc.storage.postgres.rules import Rules
+from scoresvc.storage.postgres.rules import SharedRules
 from scoresvc.storage.write import Write
 
 BoardScore = tuple[int, int, int, int, int]  # level, period, turned score, rank, players
@@ -37,7 +37,9 @@ BoardScore = tuple[int, int, int, int, int]  # level, period, turned score, rank
 class SharedBoards:
     """Reads boards, see `BoardStore`. No board is cached: another node may change any at any time."""
 
-    def __init__(self, reader: Reader, lists: ListReader, cursors: Cursors, rules: Rules, clock: DatabaseClock) -> None:
+    def __init__(
+        self, reader: Reader, lists: ListReader, cursors: Cursors, rules: SharedRules, clock: DatabaseClock
+    ) -> None:
         self._reader = reader
         self._lists = lists
         self._cursors = cursors

@@ -13,7 +13,7 @@ from scoresvc.storage.rebuilding import KEEPING, Best
 Board = tuple[int, int]  # period, user
 
 
-class Change(NamedTuple):
+class CountedChange(NamedTuple):
     """A score that comes to stand on a board; scores are turned."""
 
     previous: int | None
@@ -36,7 +36,7 @@ class Counting:
         self._hides: dict[int, bool | None] = {row[7]: row[8] for row in rows}
         self._before: dict[Board, int] = {(row[6], row[7]): row[9] for row in rows if row[9] is not None}
         self.submissions: list[tuple[int, int, int, int]] = []  # user, score as it was posted, time, state
-        self.changes: dict[Board, Change] = {}
+        self.changes: dict[Board, CountedChange] = {}
 
     def reached(self) -> list[tuple[int, int, int]]:
         """Returns the places of the posts that count, with the periods and the scores that they come to."""
@@ -78,7 +78,7 @@ class Counting:
         order = "asc" if self._is_turned else "desc"
         kept = (turned, posted_at) if stands is None else KEEPING[self._keep](stands, (turned, posted_at), order)
         if kept != stands:
-            self.changes[board] = Change(previous, *kept)
+            self.changes[board] = CountedChange(previous, *kept)
         return kept
 
     def _turn(self, score: int) -> int:

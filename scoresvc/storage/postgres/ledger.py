@@ -9,10 +9,10 @@ import msgspec
 
 from scoresvc.actions import ActionRecord
 from scoresvc.scores import Timestamp
-from scoresvc.storage.postgres.ledger_rules import RuleLedger
+from scoresvc.storage.postgres.ledger_rules import PostgresRuleLedger
 
 
-class PostgresLedger(RuleLedger):
+class PostgresLedger(PostgresRuleLedger):
     """See `Ledger`."""
 
     def delete_user(self, user_id: int) -> bool:

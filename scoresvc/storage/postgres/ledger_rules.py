@@ -12,11 +12,11 @@ from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import OwnSettings, merge_settings
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.ledger_scores import ScoreLedger
+from scoresvc.storage.postgres.ledger_scores import PostgresScoreLedger
 from scoresvc.storage.rebuilding import oldest_periods
 
 
-class RuleLedger(ScoreLedger):
+class PostgresRuleLedger(PostgresScoreLedger):
     """`now` is in Unix microseconds; methods are told in `Ledger`."""
 
     def __init__(self, connection: Connection, options: LevelOptions, now: int) -> None:

@@ -12,13 +12,13 @@ from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.pages import fields_of, make_entry
 from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.reading import Reader
-from scoresvc.storage.postgres.rules import Rules, make_settings
+from scoresvc.storage.postgres.rules import SharedRules, make_settings
 
 
 class SharedLevels:
     """See `LevelStore`."""
 
-    def __init__(self, reader: Reader, rules: Rules, clock: DatabaseClock, cursor_key: bytes) -> None:
+    def __init__(self, reader: Reader, rules: SharedRules, clock: DatabaseClock, cursor_key: bytes) -> None:
         self._reader = reader
         self._rules = rules
         self._clock = clock

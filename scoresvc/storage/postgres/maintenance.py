@@ -14,7 +14,7 @@ from scoresvc.config import Config
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.periods import ALL
 from scoresvc.storage.passes import Pass
-from scoresvc.storage.postgres.acting import LOCK_ACTIONS, Acting, read_now
+from scoresvc.storage.postgres.acting import LOCK_ACTIONS, QueuedActions, read_now
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
@@ -24,13 +24,13 @@ ACTOR = "scoresvc"  # in the audit log
 DAY = 86400.0  # seconds
 
 
-class Maintenance:
+class SharedMaintenance:
     """What a node does periodically; `clock` returns Unix seconds, None stands for the clock of the database."""
 
     def __init__(
         self,
         transactions: PipelinedTransactions,
-        acting: Acting,
+        acting: QueuedActions,
         config: Config,
         clock: Callable[[], float] | None,
     ) -> None:

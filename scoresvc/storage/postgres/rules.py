@@ -58,7 +58,7 @@ class RuleVersion:
         self.number += 1
 
 
-class Rules(NamedTuple):
+class SharedRules(NamedTuple):
     """Reads with `reader`; `defaults` are the settings of a level for which nothing is set."""
 
     reader: Reader
@@ -66,7 +66,7 @@ class Rules(NamedTuple):
     version: RuleVersion
     cache: Cache[int, LevelSettings]
 
-    def reading_with(self, reader: Reader) -> Rules:
+    def reading_with(self, reader: Reader) -> SharedRules:
         """Returns the same rules, with the same cache, read by another reader."""
         return self._replace(reader=reader)
 
@@ -91,5 +91,5 @@ def make_settings(defaults: LevelSettings, own: dict[str, Any] | None, has_score
     return merge_settings(defaults, own, has_scores)
 
 
-def make_rules(reader: Reader, defaults: LevelSettings) -> Rules:
-    return Rules(reader, defaults, RuleVersion(), Cache(LEVELS_CACHED, CACHE_AGE_MAX))
+def make_rules(reader: Reader, defaults: LevelSettings) -> SharedRules:
+    return SharedRules(reader, defaults, RuleVersion(), Cache(LEVELS_CACHED, CACHE_AGE_MAX))

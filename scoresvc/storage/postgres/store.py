@@ -11,7 +11,7 @@ from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, copying, migrate
-from scoresvc.storage.postgres.acting import Acting
+from scoresvc.storage.postgres.acting import QueuedActions
 from scoresvc.storage.postgres.admin import SharedAdmin
 from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.clocks import make_clock
@@ -20,7 +20,7 @@ from scoresvc.storage.postgres.forms import Forms, find_forms
 from scoresvc.storage.postgres.levels import SharedLevels
 from scoresvc.storage.postgres.lists import ListReader, LoopLists, ThreadLists
 from scoresvc.storage.postgres.locks import LockedLevels
-from scoresvc.storage.postgres.maintenance import Maintenance
+from scoresvc.storage.postgres.maintenance import SharedMaintenance
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import Reader, RefusingReader, WaitingReader
 from scoresvc.storage.postgres.rules import make_post_rules, make_rules
@@ -53,18 +53,13 @@ class Node:
         self.sessions = SharedSessions(
             self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, forms.purge
         )
-        self.scores = PipelinedScores(
-            self.writers,
-            clock,
-            forms.send_posts,
-            make_post_rules(defaults, config.history.keep),
-            config.history.tell_held,
-        )
+        rules = make_post_rules(defaults, config.history.keep)
+        self.scores = PipelinedScores(self.writers, clock, forms.send_posts, rules, config.history.tell_held)
         self.sizes = forms.sizes(self.reader, clock)
         self.rules = make_rules(self.reader, defaults)
         self.clock = make_clock(self.reader, clock)
-        self.acting = Acting(transactions, config.levels, clock, self.rules.version)
-        self.maintenance = Maintenance(transactions, self.acting, config, clock)
+        self.acting = QueuedActions(transactions, config.levels, clock, self.rules.version)
+        self.maintenance = SharedMaintenance(transactions, self.acting, config, clock)
         self._purger = Purger(self.sessions.delete_expired, self.maintenance.maintain)
         self._purger.start()
 
@@ -75,7 +70,7 @@ class Node:
         except Unavailable:
             self.close()
             raise
-        key, refusing = bytes(key), RefusingReader()
+        key = bytes(key)
         admin = SharedAdmin(
             self.reader, self.acting, self.maintenance, self._levels, self.clock, self.rules.version, key
         )
@@ -93,16 +88,20 @@ class Node:
             self.writers.oldest,
             self.close,
         )
+        return store._replace(for_loop=self._make_loop_store(store, admin.reading_with(RefusingReader()), key))
+
+    def _make_loop_store(self, store: Store, admin: SharedAdmin, key: bytes) -> Store:
+        """Returns what does not wait for a server: it refuses what would have to."""
+        refusing = RefusingReader()
         rules, clock = self.rules.reading_with(refusing), self.clock.reading_with(refusing)
-        for_loop = store._replace(
+        return store._replace(
             sessions=self.sessions.reading_with(refusing),
             boards=self._make_boards(refusing, self.loop_lists, key),
             levels=SharedLevels(refusing, rules, clock, key),
-            admin=admin.reading_with(refusing),
+            admin=admin,
             measure=refusing.refuse,
             find_fault=refusing.refuse,
         )
-        return store._replace(for_loop=for_loop)
 
     def _make_boards(self, reader: Reader, lists: ListReader, key: bytes) -> SharedBoards:
         rules, clock = self.rules.reading_with(reader), self.clock.reading_with(reader)

@@ -186,8 +186,7 @@ class Appends:
             },
         )
         # What a trigger does is in no `rowcount`. The time of the latest post changes, too.
-        others = len(batch.submissions) + len(sessions) + (1 if posts else 0)
-        return connection.total_changes - before > others
+        return connection.total_changes - before > len(batch.submissions) + len(sessions) + (1 if posts else 0)
 
     def _read_batch(self, posts: Sequence[Post], times: Sequence[int], now: int) -> Batch:
         """Returns what posts count for on which boards, with their times; `now` says in which periods."""
