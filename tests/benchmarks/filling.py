@@ -91,8 +91,8 @@ def fill(path: Path, sample: Sample) -> Iterator[int]:
             connection.execute("BEGIN")
             connection.executemany(
                 """
-                INSERT INTO scores (level_id, user_id, score, reached_at)
-                     VALUES (?, ?, ?, ?)
+                INSERT INTO scores (level_id, period, user_id, score, reached_at)
+                     VALUES (?, 0, ?, ?, ?)
                 """,
                 rows,
             )

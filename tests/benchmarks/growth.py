@@ -200,6 +200,7 @@ def require_rise(server: Server, sample: Sample) -> None:
                 SELECT score - :first_score
                   FROM scores
                  WHERE level_id = :level_id
+                   AND period = 0
                    AND user_id = :user_id
                 """,
                 {"first_score": first_score(LARGE_LEVEL, user), "level_id": LARGE_LEVEL, "user_id": user},

@@ -22,6 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scoresvc.config import Config, DatabaseOptions
+from scoresvc.periods import ALL_TIME
 from scoresvc.storage import Store, open_store, repair
 from scoresvc.storage.sqlite.library import sqlite3
 from tests.benchmarks.filling import FIRST_REACHED_AT, FOR_SPEED
@@ -85,7 +86,7 @@ def make(path: Path, distribution: str, players: int) -> None:
         for kind, name, _ in later:
             connection.execute(f"DROP {kind} {name}")
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?)", rows(distribution, players))
+        connection.executemany("INSERT INTO scores VALUES (?, 0, ?, ?, ?)", rows(distribution, players))
         connection.execute("COMMIT")
         for _, _, sql in tqdm(later, desc="indexes", leave=False):
             connection.execute(sql)
@@ -108,11 +109,11 @@ def ask(store: Store, path: Path, players: int) -> Iterator[tuple[str, list[floa
     """Yields each call with the milliseconds that each of its questions took."""
     chance = random.Random(players)
     users = [chance.randrange(players) for _ in range(QUESTIONS)]
-    boards = [store.boards.around(LEVEL, user, 2) for user in users]
+    boards = [store.boards.around(LEVEL, ALL_TIME, user, 2) for user in users]
     cursors = [board.next for board in boards if board]
-    yield "rank", timed(partial(store.boards.standing, LEVEL), users)
-    yield "around", timed(lambda user: store.boards.around(LEVEL, user, 15), users)
-    yield "page", timed(lambda cursor: store.boards.page(LEVEL, 15, cursor), cursors)
+    yield "rank", timed(partial(store.boards.standing, LEVEL, ALL_TIME), users)
+    yield "around", timed(lambda user: store.boards.around(LEVEL, ALL_TIME, user, 15), users)
+    yield "page", timed(lambda cursor: store.boards.page(LEVEL, ALL_TIME, 15, cursor), cursors)
     with closing(sqlite3.connect(path)) as connection:
         yield "COUNT(*)", timed(partial(count_better, connection), users[:COUNTS])
 
@@ -132,7 +133,8 @@ def count_better(connection: sqlite3.Connection, user: int) -> None:
         SELECT count(*)
           FROM scores
          WHERE level_id = :level_id
-           AND score > (SELECT score FROM scores WHERE level_id = :level_id AND user_id = :user_id)
+           AND period = 0
+           AND score > (SELECT score FROM scores WHERE level_id = :level_id AND period = 0 AND user_id = :user_id)
         """,
         {"level_id": LEVEL, "user_id": user},
     ).fetchall()
@@ -151,7 +153,7 @@ def post(store: Store, without: Store, distribution: str, players: int, rounds: 
 
 def improvements(store: Store, distribution: str, players: int, chance: random.Random) -> Iterator[tuple[int, int]]:
     for _ in range(THREADS * POSTS):
-        standing = store.boards.standing(LEVEL, chance.randrange(players))
+        standing = store.boards.standing(LEVEL, ALL_TIME, chance.randrange(players))
         if standing:
             yield standing.user_id, min(standing.score + chance.randint(1, RISES[distribution]), SCORE_MAX)
 
