@@ -166,8 +166,8 @@ def _make_crowd(primary: Cluster) -> None:
     with psycopg.connect(primary.url("scores"), autocommit=True) as connection:
         connection.execute(
             """
-            INSERT INTO scores (level_id, user_id, score, reached_at)
-            SELECT %s, 1000 + number, number * 7, number
+            INSERT INTO scores (level_id, period, user_id, score, reached_at)
+            SELECT %s, 0, 1000 + number, number * 7, number
               FROM generate_series(1, %s) AS number
             """,
             (CROWDED_LEVEL, CROWD),
