@@ -33,6 +33,7 @@ from scoresvc.storage.postgres.scores import PipelinedScores
 from scoresvc.storage.postgres.transactions import PipelinedChange, PipelinedTransactions, SentChange
 from scoresvc.storage.postgres.workers import BATCH_MAX, Workers
 from scoresvc.storage.write import Write
+from tests.benchmarks.boards import KEPT
 from tests.benchmarks.http import LEVELS, SCRIPT, USERS
 from tests.benchmarks.keys import write_keys
 from tests.benchmarks.machine import describe_machine
@@ -122,14 +123,6 @@ class UnrankedScores:
         connection.execute(STORE_ALONE, values)
         return SentChange(lambda: [None] * len(posts))
 
-
-# What is kept of a post besides its ranks, with the periods of the level
-KEPT: dict[str, tuple[bool, tuple[str, ...]]] = {
-    "nothing": (False, ()),
-    "history": (True, ()),
-    "history and a day": (True, ("day",)),
-    "history and all periods": (True, ("day", "week", "month")),
-}
 
 Forms = dict[str, PipelinedScores | UnrankedScores]
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scoresvc.config import Config, DatabaseOptions
-from scoresvc.periods import ALL_TIME
+from scoresvc.periods import ALL, ALL_TIME
 from scoresvc.storage import Store, open_store, repair
 from scoresvc.storage.sqlite.library import sqlite3
 from tests.benchmarks.filling import FIRST_REACHED_AT, FOR_SPEED
@@ -70,8 +70,8 @@ def measure(sizes: Iterable[int], distributions: Iterable[str], rounds: int) -> 
     return ranks, posts
 
 
-def make(path: Path, distribution: str, players: int) -> None:
-    """Makes a database with one level; what follows from its scores is made at the end, which is faster."""
+def make(path: Path, distribution: str, players: int, period: int = ALL) -> None:
+    """Makes a database with one board; what follows from its scores is made at the end, which is faster."""
     open_store(Config(database=DatabaseOptions(path=path))).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for pragma in FOR_SPEED:
@@ -86,17 +86,17 @@ def make(path: Path, distribution: str, players: int) -> None:
         for kind, name, _ in later:
             connection.execute(f"DROP {kind} {name}")
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO scores VALUES (?, 0, ?, ?, ?)", rows(distribution, players))
+        connection.executemany("INSERT INTO scores VALUES (?, ?, ?, ?, ?)", rows(distribution, players, period))
         connection.execute("COMMIT")
         for _, _, sql in tqdm(later, desc="indexes", leave=False):
             connection.execute(sql)
     repair(Config(database=DatabaseOptions(path=path)))
 
 
-def rows(distribution: str, players: int) -> Iterator[tuple[int, int, int, int]]:
+def rows(distribution: str, players: int, period: int) -> Iterator[tuple[int, int, int, int, int]]:
     score_of = DISTRIBUTIONS[distribution]
     for player in tqdm(range(players), desc=f"{players:,} {distribution}", unit="", unit_scale=True, leave=False):
-        yield LEVEL, player, score_of(player), FIRST_REACHED_AT + player
+        yield LEVEL, period, player, score_of(player), FIRST_REACHED_AT + player
 
 
 def drop_triggers(path: Path) -> None:
