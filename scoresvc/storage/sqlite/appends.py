@@ -190,6 +190,8 @@ class Appends:
 
     def _read_batch(self, posts: Sequence[Post], times: Sequence[int], now: int) -> Batch:
         """Returns what posts count for on which boards, with their times; `now` says in which periods."""
+        if self._rules.are_absent():
+            return self._read_plain_batch(posts, times, now)
         batch = Batch({}, [], {"best": [], "latest": [], "sum": [], "turned_sum": []})
         for (level_id, user_id, score), time in zip(posts, times, strict=True):
             settings, pinned = self._rules.of_level(level_id)
@@ -206,6 +208,17 @@ class Appends:
                 for period in periods_at(settings, now) if settings.periods else ():
                     boards.append((level_id, period.number, user_id, turned, time))
         return batch
+
+    def _read_plain_batch(self, posts: Sequence[Post], times: Sequence[int], now: int) -> Batch:
+        """As `_read_batch`, where there are no rules."""
+        best = [
+            (level_id, ALL, user_id, score, time) for (level_id, user_id, score), time in zip(posts, times, strict=True)
+        ]
+        submissions = []
+        if self._keeps_history:
+            day = day_at(self._rules.defaults, now)
+            submissions = [(*post, time, day, STANDS) for post, time in zip(posts, times, strict=True)]
+        return Batch({}, submissions, {"best": best, "latest": [], "sum": [], "turned_sum": []})
 
     def store_posts(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:
         return self.store(connection, {POST: posts})[POST]

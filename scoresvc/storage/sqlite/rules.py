@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import msgspec
@@ -44,8 +45,26 @@ class Rules:
         self._plain = LevelRules(defaults, "")
         self._levels: Cache[int, LevelRules] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
         self._users: Cache[int, UserRules] = Cache(USERS_CACHED, CACHE_AGE_MAX)
+        self._may_be_absent = defaults.periods == () and defaults.hold is None and not self._is_pinned
+        self._are_absent = False
+        self._absent_version = -1
+        self._absent_until = 0.0  # of time.monotonic
+
+    def are_absent(self) -> bool:
+        """Returns whether nothing is set for any level or user, and the defaults say nothing of how posts are ranked.
+
+        Then posts need no look at their levels and users; as long as it is known, this costs less than one look.
+        """
+        now = time.monotonic()
+        if now >= self._absent_until or self._absent_version != self._versions.version_of_rules():
+            self._absent_version = self._versions.version_of_rules()
+            self._are_absent = self._may_be_absent and self._read_absence()
+            self._absent_until = now + CACHE_AGE_MAX
+        return self._are_absent
 
     def of_level(self, level_id: int) -> LevelRules:
+        if self.are_absent():
+            return self._plain
         return self._levels.get(level_id, self._versions.rule_version_of(level_id), self._read_level, level_id)
 
     def settings_of(self, level_id: int) -> LevelSettings:
@@ -57,7 +76,15 @@ class Rules:
             self._versions.advance_rule(level_id)
 
     def ban_of(self, user_id: int) -> Ban | None:
+        if self.are_absent():
+            return None
         return self._users.get(user_id, self._versions.rule_version_of(user_id), self._read_user, user_id).ban
+
+    def _read_absence(self) -> bool:
+        ((is_any,),) = self._readers.read(
+            "SELECT EXISTS (SELECT 1 FROM level_settings) OR EXISTS (SELECT 1 FROM bans)", {}
+        )
+        return not is_any
 
     def _read_level(self, level_id: int) -> LevelRules:
         ((own_text, has_scores),) = self._readers.read(

@@ -93,6 +93,9 @@ class ScoreChanges:
 
     def _update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
         """Lets the lists of levels where more is better, and the best stands, get the posts."""
+        if self._rules.are_absent():
+            self._lists.update(connection, posts)
+            return
         added: list[Post] = []
         others: set[int] = set()
         for post in posts:

@@ -4,7 +4,8 @@ Theory of operation: the writer calls `advance` for every level that a commit ha
 the write is acknowledged. A reader, in any thread of any process, takes `version_of` the level first and then reads
 the database. So for as long as the version stays the same, nothing that was acknowledged is missing from what was
 read. The same holds for rules: the settings of a level and the ban of a user, by the number of the level or the user,
-and the tokens; they have slots of their own, because they change less often than boards. To read first and take the
+and the tokens; they have slots of their own, because they change less often than boards, and one more for all of them
+together, by which it is known at once that nothing is set. To read first and take the
 version afterwards, or to acknowledge before `advance`, breaks that. The memory is the file `.changes` beside the
 database; what is in it means nothing after a restart. A level shares its slot with every 4,096th other one, which
 costs only a needless read.
@@ -25,6 +26,7 @@ from pathlib import Path
 SLOTS = 4096
 TOKENS = -1  # the key of the tokens among the rules
 SLOT_BYTES = 8
+ANY_RULE = 2 * SLOTS  # the slot of all rules
 
 
 def versions_path(database: Path) -> Path:
@@ -38,7 +40,7 @@ class LevelVersions:
     def __init__(self, path: Path) -> None:
         if not faulthandler.is_enabled():
             faulthandler.enable()
-        size = 2 * SLOTS * SLOT_BYTES
+        size = (ANY_RULE + 1) * SLOT_BYTES
         with path.open("ab+") as file:
             if file.seek(0, os.SEEK_END) < size:
                 # Written, not left as a hole: on a full disk a store to a hole would end the process.
@@ -61,11 +63,15 @@ class LevelVersions:
 
     def advance_rule(self, key: int) -> int:
         """Returns the new version."""
-        version = self._slots[SLOTS + key % SLOTS] = time.monotonic_ns()
+        version = self._slots[SLOTS + key % SLOTS] = self._slots[ANY_RULE] = time.monotonic_ns()
         return version
+
+    def version_of_rules(self) -> int:
+        """Returns a version that changes with that of each rule."""
+        return self._slots[ANY_RULE]
 
     def close(self) -> None:
         """Who asks later reads the database, which then says what there is to say."""
-        mapped, self._slots = self._slots, memoryview(bytes(2 * SLOTS * SLOT_BYTES)).cast("Q")
+        mapped, self._slots = self._slots, memoryview(bytes((ANY_RULE + 1) * SLOT_BYTES)).cast("Q")
         mapped.release()
         self._memory.close()
