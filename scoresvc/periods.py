@@ -19,11 +19,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from scoresvc.errors import BadPeriod, NoSuchPeriod
-from scoresvc.levels import LevelSettings
+from scoresvc.levels import PERIOD_KINDS, LevelSettings
 from scoresvc.scores import Timestamp
 
 ALL = 0  # the number of all time
 YEAR_MIN = 1970
+FIRST_ZONE = "Pacific/Kiritimati"  # where a day begins before it does anywhere else
 
 STARTS_CACHED = 4096
 WISHES_CACHED = 4096
@@ -243,6 +244,20 @@ def find_period(wish: PeriodWish, settings: LevelSettings, now: int) -> Period:
     if number > current.number:
         raise BadPeriod
     return make_period(number, settings.zone, now)
+
+
+def find_period_of_user(wish: PeriodWish, zone: str, now: int, has_begun: bool) -> Period:
+    """Returns the period that a client asked for over all levels of a user, by `zone`: the levels may have others.
+
+    Where it `has_begun` on one of them, but not there, it is told by the zone where a day begins first. Raises
+    BadPeriod for one that has not begun.
+    """
+    try:
+        return find_period(wish, LevelSettings(periods=PERIOD_KINDS, zone=zone), now)
+    except BadPeriod:
+        if not has_begun:
+            raise
+        return find_period(wish, LevelSettings(periods=PERIOD_KINDS, zone=FIRST_ZONE), now)
 
 
 def _number_back(number: int, back: int | None) -> int:

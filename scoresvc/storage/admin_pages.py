@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 from scoresvc.actions import STATES, ActionPage, ActionRecord, Submission, SubmissionPage, Token
+from scoresvc.periods import kind_of, name_of
 from scoresvc.scores import Position, Timestamp
 from scoresvc.storage.cursors import Cursors
+from scoresvc.storage.ledger import Ledger, turn
 
 NEWEST = 2**62  # above the numbers of all submissions and actions
 
@@ -49,3 +52,15 @@ def make_submission(
 ) -> Submission:
     """Makes a submission of a row."""
     return Submission(submission_id, level_id, user_id, score, Timestamp(posted_at), STATES[state], meta)
+
+
+def make_user_score(ledger: Ledger, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any] | None:
+    """Makes what is told of a score of a row; None for one in a period of a kind that the level no longer has.
+
+    Such a score may have been turned by another order than the level has now.
+    """
+    settings = ledger.settings_of(level_id)
+    if kind_of(period) not in ("all", *settings.periods):
+        return None
+    posted = turn(score, settings.order)
+    return {"level": level_id, "period": name_of(period), "score": posted, "reached_at": Timestamp(reached_at)}

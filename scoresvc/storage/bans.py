@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from scoresvc.actions import ActionRecord, Ban, BanUser, EndBan
-from scoresvc.errors import NotUndoable, Superseded
+from scoresvc.errors import BadValue, NotUndoable, Superseded
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import Done, Ledger
 from scoresvc.storage.rebuilding import adopt, make_boards_again
 
 
 def ban_user(ledger: Ledger, action: BanUser, action_id: int) -> Done | None:
+    """Raises BadValue."""
+    if action.until is not None and action.until <= ledger.now:
+        raise BadValue("until", "must be later than now")
     return _put_ban(ledger, action.user_id, _read_ban(action.user_id, action.reason, action.until, action.hide))
 
 

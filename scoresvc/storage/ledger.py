@@ -67,6 +67,7 @@ class Ledger(Protocol):
     """Reads and writes of one transaction."""
 
     defaults: LevelSettings  # of [levels]
+    now: int  # Unix microseconds
 
     def lock_level(self, level_id: int) -> None:
         """Lets no post to the level and no other action come in between until the transaction ends."""

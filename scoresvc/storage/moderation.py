@@ -48,8 +48,8 @@ from scoresvc.storage.submission_states import (
 def perform(ledger: Ledger, actor: str, action: Action, now: int) -> ActionRecord | None:
     """Does an action at a time in Unix microseconds, and records it; None where there was nothing to do.
 
-    Raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded, NotUndoable: then
-    the transaction is to be taken back.
+    Raises BadValue, NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded,
+    NotUndoable: then the transaction is to be taken back.
     """
     action_id = ledger.next_action_id()
     done = ACTIONS[type(action)](ledger, action, action_id)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from scoresvc.errors import BadPeriod, NoSuchPeriod
 from scoresvc.levels import LevelSettings, format_score
 from scoresvc.limits import UINT31_MAX
-from scoresvc.periods import ALL, Period
+from scoresvc.periods import ALL, Period, PeriodWish, find_period
 from scoresvc.scores import Board, Entry, Position, Standing, Timestamp, percentile
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.ledger import turn
@@ -35,6 +36,14 @@ class View(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         return fields_of(self.period)
+
+
+def find_view(level_id: int, wish: PeriodWish, settings: LevelSettings, now: int) -> View | None:
+    """Returns None for a level that does not keep periods of this kind, or where the period has not begun."""
+    try:
+        return View(level_id, find_period(wish, settings, now), settings)
+    except (NoSuchPeriod, BadPeriod):
+        return None
 
 
 def fields_of(period: Period) -> dict[str, Any]:

@@ -279,6 +279,8 @@ def test_a_ban_is_sent_in_a_form_in_json_or_in_the_query(
         ("until=2030-13-01", "", "bad_value"),
         ("until=2030-01-01T00:00:00%2B01:00", "", "bad_value"),
         ("until=-1", "", "bad_value"),
+        ("until=1999-12-31", "", "bad_value"),
+        ("until=1700000000", "", "bad_value"),
         ("until=0001-01-01T25:00", "", "bad_value"),
         ("hide=maybe", "", "bad_value"),
         (f"reason={'x' * 257}", "", "bad_value"),
@@ -322,6 +324,27 @@ def test_an_erased_user_is_gone_for_good(store: Store, operator: Operator) -> No
     assert high_scores(store, 2) == ""
     assert operator.ask_json("GET", "users/131")["submissions"] == []
     assert operator.refused("POST", f"actions/{record['id']}/undo", status=410) == "gone"
+
+
+def test_the_sessions_of_an_erased_user_end_at_once(app: TestApp, operator: Operator) -> None:
+    path = f"/2/score?sessionkey={app.get('/131/login').text}"
+    app.post(path, "5")
+
+    operator.ask("DELETE", "users/131")
+
+    app.post(path, "5", status=401)
+    assert operator.ask_json("GET", "users/131")["submissions"] == []
+
+
+def test_scores_in_periods_that_a_level_no_longer_has_are_not_told(store: Store, operator: Operator) -> None:
+    """They may be those of another order."""
+    operator.ask("PUT", "levels/3", "periods=day&order=asc")
+    store.scores.post(3, 131, 70).result()
+
+    operator.ask("PUT", "levels/3", "periods=none&order=desc&rebuild=yes")
+
+    scores = operator.ask_json("GET", "users/131")["scores"]
+    assert [(each["period"], each["score"]) for each in scores if each["level"] == 3] == [("all", 70)]
 
 
 def test_a_level_is_cleared_and_that_is_undone(store: Store, operator: Operator) -> None:

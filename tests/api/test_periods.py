@@ -318,6 +318,21 @@ def test_what_is_no_period_or_lies_in_the_future_is_refused(app: TestApp, path: 
     assert response.json["error"]["code"] == "bad_period"
 
 
+def test_what_is_no_period_is_refused_also_for_a_user_without_scores(app: TestApp) -> None:
+    for period in ("2026-11-26", "day-99999999", "today"):
+        assert refused(app, f"/9/scores?period={period}", 400) == "bad_period"
+
+
+def test_a_day_that_has_begun_on_one_level_only_has_the_scores_of_that(app: TestApp, store: Store) -> None:
+    set_level(store, 3, periods=("day",), zone="Pacific/Auckland")  # where it is one o'clock
+    post(app, 1, 50)
+    post(app, 1, 60, level=3)
+
+    assert app.get("/1/scores?period=2026-11-26").text == "3=60"
+    assert app.get("/1/scores?period=2026-11-26", headers=JSON).json["period"] == "2026-11-26"
+    assert app.get("/1/scores?period=day").text == "2=50,3=60"
+
+
 def test_a_kind_that_the_level_does_not_keep_is_refused(app: TestApp, store: Store) -> None:
     set_level(store, 3, periods=("week",))
     post(app, 1, 50, level=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from scoresvc.actions import (
     STATES,
@@ -15,12 +14,9 @@ from scoresvc.actions import (
     UserRecord,
 )
 from scoresvc.levels import LevelOptions
-from scoresvc.periods import name_of
-from scoresvc.scores import Timestamp
-from scoresvc.storage.admin_pages import AdminPages, make_submission, make_token
+from scoresvc.storage.admin_pages import AdminPages, make_submission, make_token, make_user_score
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key
-from scoresvc.storage.ledger import turn
 from scoresvc.storage.postgres.acting import QueuedActions
 from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.ledger import PostgresLedger, make_record
@@ -138,10 +134,10 @@ class SharedAdmin:
         with self._reader.snapshot() as connection:
             ledger = PostgresLedger(connection, self._options, 0)
             ban = ledger.ban_of(user_id)
-            scores = [_make_score(ledger, *row) for row in connection.execute(SCORES, user).fetchall()]
+            scores = [make_user_score(ledger, *row) for row in connection.execute(SCORES, user).fetchall()]
             submissions = [make_submission(*row) for row in connection.execute(ALL_OF_USER, user).fetchall()]
             ((sessions,),) = connection.execute(SESSIONS, user).fetchall()
-        return UserRecord(user_id, ban, tuple(scores), tuple(submissions), sessions)
+        return UserRecord(user_id, ban, tuple(filter(None, scores)), tuple(submissions), sessions)
 
 
 OF_LEVEL = """
@@ -180,8 +176,3 @@ SESSIONS = """
       FROM sessions
      WHERE user_id = %(user_id)s AND expires_at > %(now)s
 """
-
-
-def _make_score(ledger: PostgresLedger, level_id: int, period: int, score: int, reached_at: int) -> dict[str, Any]:
-    posted = turn(score, ledger.settings_of(level_id).order)
-    return {"level": level_id, "period": name_of(period), "score": posted, "reached_at": Timestamp(reached_at)}

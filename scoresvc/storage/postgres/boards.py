@@ -6,11 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import msgspec
-
-from scoresvc.errors import NoSuchPeriod
-from scoresvc.levels import PERIOD_KINDS
-from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period
+from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
 from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.ledger import turn
@@ -19,6 +15,7 @@ from scoresvc.storage.pages import (
     BoardId,
     View,
     fields_of,
+    find_view,
     make_standing,
     read_around,
     read_page,
@@ -94,9 +91,11 @@ class SharedBoards:
             """,
             {"user_id": user_id, "lowest": lowest, "highest": highest},
         )
-        return [
+        bests = [
             (view.level_id, turn(score, view.settings.order)) for view, (_, _, score) in self._find_views(rows, wish)
         ]
+        self._period_of_user(wish, bool(bests))
+        return bests
 
     def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
         rows = self._read_user_scores(user_id, *NUMBERS_OF_KIND[wish.kind])
@@ -104,7 +103,7 @@ class SharedBoards:
             LevelScore(view.level_id, turn(score, view.settings.order), rank, players)
             for view, (_, _, score, rank, players) in self._find_views(rows, wish)
         ]
-        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish)))
+        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish, bool(scores))))
 
     def _read_user_scores(self, user_id: int, lowest: int, highest: int) -> list[tuple[Any, ...]]:
         """Returns level, period, turned score, rank and players of the boards of some periods, by level."""
@@ -125,23 +124,13 @@ class SharedBoards:
         for row in rows:
             level_id, number = row[:2]
             if level_id not in views:
-                views[level_id] = self._find_view(level_id, wish)
+                views[level_id] = find_view(level_id, wish, self._rules.settings_of(level_id), self._clock.now())
             view = views[level_id]
             if view and view.period.number == number:
                 yield view, row
 
-    def _find_view(self, level_id: int, wish: PeriodWish) -> View | None:
-        """Returns None for a level that does not keep periods of this kind."""
-        settings = self._rules.settings_of(level_id)
-        try:
-            return View(level_id, find_period(wish, settings, self._clock.now()), settings)
-        except NoSuchPeriod:
-            return None
-
-    def _period_of_user(self, wish: PeriodWish) -> Period:
-        """Returns the period by the zone of [levels]: the levels may have others."""
-        kinds = msgspec.structs.replace(self._rules.defaults, periods=PERIOD_KINDS)
-        return find_period(wish, kinds, self._clock.now())
+    def _period_of_user(self, wish: PeriodWish, has_begun: bool) -> Period:
+        return find_period_of_user(wish, self._rules.defaults.zone, self._clock.now(), has_begun)
 
     def _view(self, level_id: int, period: Period) -> View:
         return View(level_id, period, self._rules.settings_of(level_id))

@@ -13,6 +13,7 @@ from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.reading import Reader
+from scoresvc.storage.postgres.rules import RuleVersion
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
 from scoresvc.storage.postgres.workers import Writers
 from scoresvc.storage.write import Write
@@ -61,12 +62,14 @@ class SharedSessions:
         lifetime: int,
         one_per_user: bool,
         clock: Callable[[], float] | None,
+        version: RuleVersion,
         purge: LiteralString,
     ) -> None:
         self._reader = reader
         self._workers = workers
         self._lifetime = lifetime
         self._clock = clock
+        self._version = version  # an action of an operator may end sessions
         self._local_clock = clock or time.monotonic
         self._log_in = PipelinedChange("log_in", self._send_replacing if one_per_user else self._send)
         self._purge = PipelinedChange("purge", partial(_send_purge, purge))
@@ -85,13 +88,13 @@ class SharedSessions:
         def finish(expires_at: float | None) -> Session:
             if expires_at is None:
                 raise Banned
-            self._cache.put(key, 0, (user_id, self._local_clock() + self._lifetime))
+            self._cache.put(key, self._version.number, (user_id, self._local_clock() + self._lifetime))
             return Session(user_id, key, Timestamp(expires_at * 1_000_000))
 
         return self._workers.begin(self._log_in, (hash_key(key), user_id), finish)
 
     def find(self, key: str) -> ActiveSession | None:
-        session = self._cache.get(key, 0, self._read, key)
+        session = self._cache.get(key, self._version.number, self._read, key)
         if session is None:
             return None
         user_id, expires_at = session

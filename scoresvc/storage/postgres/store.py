@@ -50,13 +50,13 @@ class Node:
         self._boards = forms.boards
         self.lists = ThreadLists(self.reader, forms.lists, defaults.order)
         self.loop_lists = LoopLists(self.pool, self.lists)
+        self.rules = make_rules(self.reader, defaults)
         self.sessions = SharedSessions(
-            self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, forms.purge
+            self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, self.rules.version, forms.purge
         )
         rules = make_post_rules(defaults, config.history.keep)
         self.scores = PipelinedScores(self.writers, clock, forms.send_posts, rules, config.history.tell_held)
         self.sizes = forms.sizes(self.reader, clock)
-        self.rules = make_rules(self.reader, defaults)
         self.clock = make_clock(self.reader, clock)
         self.acting = QueuedActions(transactions, config.levels, clock, self.rules.version)
         self.maintenance = SharedMaintenance(transactions, self.acting, config, clock)

@@ -30,6 +30,7 @@ REFUSALS: dict[str, type[Refusal]] = {
         errors.NoSuchToken,
         errors.TokenExists,
         errors.BadSetting,
+        errors.BadValue,
         errors.HasScores,
         errors.Superseded,
         errors.NotUndoable,

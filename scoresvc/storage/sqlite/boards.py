@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import msgspec
-
-from scoresvc.errors import NoSuchPeriod
-from scoresvc.levels import PERIOD_KINDS
 from scoresvc.limits import COUNT_DEFAULT
-from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period
+from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
 from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
@@ -22,6 +18,7 @@ from scoresvc.storage.pages import (
     BoardId,
     View,
     fields_of,
+    find_view,
     make_standing,
     read_around,
     read_page,
@@ -87,10 +84,12 @@ class Boards:
 
     def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
         with self._snapshot() as snapshot:
-            return [
+            bests = [
                 (view.level_id, turn(score, view.settings.order))
                 for view, score in self._read_bests(snapshot, user_id, wish)
             ]
+        self._period_of_user(wish, bool(bests))
+        return bests
 
     def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
         with self._snapshot() as snapshot:
@@ -103,30 +102,20 @@ class Boards:
                 )
                 for view, score in self._read_bests(snapshot, user_id, wish)
             ]
-        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish)))
+        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish, bool(scores))))
 
     def _read_bests(self, snapshot: BoardSnapshot, user_id: int, wish: PeriodWish) -> Iterator[tuple[View, int]]:
         """Yields each board of the user with the turned score there, by level."""
         views: dict[int, View | None] = {}
         for level_id, number, score in snapshot.bests(user_id, wish.kind):
             if level_id not in views:
-                views[level_id] = self._find_view(level_id, wish)
+                views[level_id] = find_view(level_id, wish, self._rules.settings_of(level_id), self._now())
             view = views[level_id]
             if view and view.period.number == number:
                 yield view, score
 
-    def _find_view(self, level_id: int, wish: PeriodWish) -> View | None:
-        """Returns None for a level that does not keep periods of this kind."""
-        settings = self._rules.settings_of(level_id)
-        try:
-            return View(level_id, find_period(wish, settings, self._now()), settings)
-        except NoSuchPeriod:
-            return None
-
-    def _period_of_user(self, wish: PeriodWish) -> Period:
-        """Returns the period by the zone of [levels]: the levels may have others."""
-        kinds = self._rules.defaults
-        return find_period(wish, msgspec.structs.replace(kinds, periods=PERIOD_KINDS), self._now())
+    def _period_of_user(self, wish: PeriodWish, has_begun: bool) -> Period:
+        return find_period_of_user(wish, self._rules.defaults.zone, self._now(), has_begun)
 
     def _now(self) -> int:
         return int(self._clock() * 1_000_000)

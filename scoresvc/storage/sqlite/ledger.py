@@ -9,6 +9,7 @@ import msgspec
 from scoresvc.actions import ActionRecord
 from scoresvc.scores import Timestamp
 from scoresvc.storage.sqlite.ledger_rules import RuleLedger
+from scoresvc.storage.sqlite.versions import SESSIONS
 
 
 class SqliteLedger(RuleLedger):
@@ -17,7 +18,7 @@ class SqliteLedger(RuleLedger):
     def delete_user(self, user_id: int) -> bool:
         user = {"user_id": user_id}
         self._touched.levels.update(self.levels_of(user_id))
-        self._touched.rules.add(user_id)
+        self._touched.rules.update((user_id, SESSIONS))
         self._touched.has_erased = True
         before = self._connection.total_changes
         self.forget_submissions(

@@ -22,7 +22,7 @@ class RuleLedger(ScoreLedger):
     def __init__(self, connection: sqlite3.Connection, touched: Touched, options: LevelOptions, now: int) -> None:
         super().__init__(connection, touched)
         self._options = options
-        self._now = now
+        self.now = now
         self.defaults: LevelSettings = options.defaults
 
     def settings_of(self, level_id: int) -> LevelSettings:
@@ -47,7 +47,7 @@ class RuleLedger(ScoreLedger):
             )
 
     def oldest_periods(self, level_id: int) -> Mapping[str, int]:
-        return oldest_periods(self._options, self.settings_of(level_id).zone, self._now)
+        return oldest_periods(self._options, self.settings_of(level_id).zone, self.now)
 
     def ban_of(self, user_id: int) -> Ban | None:
         rows = self._fetch(

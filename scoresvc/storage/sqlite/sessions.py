@@ -14,6 +14,7 @@ from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.transactions import Begin, Change
+from scoresvc.storage.sqlite.versions import SESSIONS, LevelVersions
 from scoresvc.storage.write import Write
 
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
@@ -30,6 +31,7 @@ class Sessions:
     def __init__(
         self,
         readers: Readers,
+        versions: LevelVersions,
         begin: Begin,
         changes: SessionChanges,
         rules: Rules,
@@ -37,6 +39,7 @@ class Sessions:
         clock: Callable[[], float],
     ) -> None:
         self._readers = readers
+        self._versions = versions
         self._begin = begin
         self._log_in = changes.log_in
         self._purge = changes.purge
@@ -59,7 +62,7 @@ class Sessions:
 
     def find(self, key: str) -> ActiveSession | None:
         """Returns whose session `key` is, None where it is unknown or has expired."""
-        session = self._cache.get(key, 0, self._read, key)
+        session = self._cache.get(key, self._versions.rule_version_of(SESSIONS), self._read, key)
         if session is None:
             return None
         user_id, expires_at = session

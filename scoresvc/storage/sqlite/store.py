@@ -73,7 +73,13 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
     sessions = Sessions(
-        parts.readers, writer.begin, parts.session_changes, parts.rules, config.sessions.lifetime, clock
+        parts.readers,
+        parts.versions,
+        writer.begin,
+        parts.session_changes,
+        parts.rules,
+        config.sessions.lifetime,
+        clock,
     )
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
     store = _make_store(config, parts, writer, sessions, clock, database.close)
@@ -96,7 +102,13 @@ def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, co
     parts = _open_parts(config, time.time, counted)
     writer = RemoteWriter(stream, loop, parts.note_waiting)
     sessions = Sessions(
-        parts.readers, writer.begin, parts.session_changes, parts.rules, config.sessions.lifetime, time.time
+        parts.readers,
+        parts.versions,
+        writer.begin,
+        parts.session_changes,
+        parts.rules,
+        config.sessions.lifetime,
+        time.time,
     )
 
     def close() -> None:

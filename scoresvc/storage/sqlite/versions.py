@@ -25,6 +25,7 @@ from pathlib import Path
 
 SLOTS = 4096
 TOKENS = -1  # the key of the tokens among the rules
+SESSIONS = -2  # the key of all sessions: it changes when an operator ends some
 SLOT_BYTES = 8
 ANY_RULE = 2 * SLOTS  # the slot of all rules
 
