@@ -45,6 +45,7 @@ setup(
         "scoresvc",
         "scoresvc.api",
         "scoresvc.cli",
+        "scoresvc.errors",
         "scoresvc.examples",
         "scoresvc.http",
         "scoresvc.net",
