@@ -10,6 +10,7 @@ from scoresvc import storage
 from scoresvc.actions import (
     ApproveSubmission,
     BanUser,
+    ClearLevel,
     EndBan,
     EraseUser,
     RemoveScore,
@@ -41,6 +42,7 @@ def add_moderation_commands(commands: Any) -> None:
     banning.add_argument("--hide", action="store_true", help="the player notices nothing, and counts for nobody else")
     for name, command in (("unban", run_unban), ("erase", run_erase)):
         add_command(commands, name, command).add_argument("user", metavar="USER", help="the user's number")
+    add_command(commands, "clear", run_clear).add_argument("level", metavar="LEVEL", help="its number")
     add_command(commands, "undo", run_undo).add_argument("action", metavar="ACTION", help="its number")
 
 
@@ -86,6 +88,11 @@ def run_unban(settings: Config, options: argparse.Namespace) -> int:
 def run_erase(settings: Config, options: argparse.Namespace) -> int:
     """Erases all about a user; cannot be undone."""
     return perform(settings, EraseUser(UINT31.read("USER", options.user)))
+
+
+def run_clear(settings: Config, options: argparse.Namespace) -> int:
+    """Removes all submissions of a level."""
+    return perform(settings, ClearLevel(UINT31.read("LEVEL", options.level)))
 
 
 def run_undo(settings: Config, options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from scoresvc import storage, tokens
-from scoresvc.actions import RIGHTS, AddToken, EndToken, SetLevel, Token
+from scoresvc.actions import RIGHTS, AddToken, EndToken, ResetLevel, SetLevel, Token
 from scoresvc.api.admin_kinds import YES_NO
 from scoresvc.api.kinds import UINT31
 from scoresvc.cli.parsing import add_command
@@ -34,6 +34,7 @@ def add_operating_commands(commands: Any) -> None:
         nargs="*",
         help="what to set, such as order=asc; an empty value takes it back; rebuild=yes ranks a level with scores anew",
     )
+    level.add_argument("--reset", action="store_true", help="takes all settings back to their defaults")
 
     token = commands.add_parser("token", help="Adds, lists and ends the tokens of operators.")
     actions = token.add_subparsers(required=True, metavar="ACTION")
@@ -49,7 +50,7 @@ def add_operating_commands(commands: Any) -> None:
 def run_level(settings: Config, options: argparse.Namespace) -> int:
     """Sets what a level is; without settings prints what it is."""
     level_id = UINT31.read("LEVEL", options.level)
-    if not options.settings:
+    if not options.settings and not options.reset:
         with storage.open_admin(settings) as admin:
             print(write_settings(admin.settings_of(level_id)), end="")
         return 0
@@ -57,6 +58,10 @@ def run_level(settings: Config, options: argparse.Namespace) -> int:
     if len(texts) < len(options.settings):
         raise StartError("a setting is given more than once; give it once")
     rebuild = YES_NO.read("rebuild", texts.pop("rebuild", ""))
+    if options.reset:
+        if texts:
+            raise StartError("--reset takes no settings but rebuild=yes")
+        return perform(settings, ResetLevel(level_id, rebuild))
     return perform(settings, SetLevel(level_id, read_settings(texts.items()), rebuild))
 
 

@@ -78,6 +78,14 @@ def test_a_user_is_erased(shell: Shell, board: Board) -> None:
     assert "cannot be undone" in shell("undo", "1")
 
 
+def test_a_level_is_cleared(shell: Shell, board: Board) -> None:
+    assert shell("clear", "2") == "1\n"
+    assert board(2) == ""
+
+    assert shell("undo", "1") == "2\n"
+    assert board(2) == "131=9999"
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
@@ -97,6 +105,7 @@ def test_a_user_is_erased(shell: Shell, board: Board) -> None:
         ("ban 131 --until tomorrow", "--until must be a time"),
         ("unban -- -1", "USER must be a whole number"),
         ("erase 2147483648", "USER must be a whole number"),
+        ("clear x", "LEVEL must be a whole number"),
         ("undo 99", "no action"),
         ("undo x", "ACTION must be a whole number"),
     ],

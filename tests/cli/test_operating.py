@@ -27,6 +27,15 @@ def test_a_setting_is_set_and_taken_back(shell: Shell) -> None:
     assert {"order=desc", "min=", "title=Green Hill"}.issubset(shell("level", "7").splitlines())
 
 
+def test_all_settings_are_taken_back_at_once(shell: Shell) -> None:
+    shell("level", "7", "min=5", "periods=day")
+
+    assert "takes no settings" in shell("level", "7", "max=9", "--reset")
+    assert shell("level", "7", "--reset") == "2\n"
+    assert set(DEFAULTS).issubset(shell("level", "7").splitlines())
+    assert {"min=", "periods="}.issubset(shell("level", "7").splitlines())
+
+
 def test_to_set_what_is_set_prints_nothing(shell: Shell) -> None:
     shell("level", "7", "min=5")
 
