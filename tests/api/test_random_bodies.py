@@ -41,7 +41,7 @@ def values_of_form(body: bytes) -> Iterator[object]:
     text = body.decode("utf-8", "replace").lstrip("\ufeff")
     pairs = parse_qsl(text, keep_blank_values=True)
     yield from (value for name, value in pairs if name == "score")
-    yield from (name for name, value in pairs if len(pairs) == 1 and not value)
+    yield from (name for name, value in pairs if len(pairs) == 1 and not value.strip())
 
 
 def values_of_multipart(body: bytes) -> Iterator[object]:
@@ -163,6 +163,7 @@ quickly = settings(
 @quickly
 @given(bodies())
 @example((FORM, b"score=+5"))
+@example((FORM, b"0=\r\n"))
 @example((MULTIPART, write_multipart([("score", "1500")], "Content-Transfer-Encoding: base64\r\n")))
 @example((MULTIPART, write_multipart([("score", "15"), ("level", "2")]) + b"00"))
 @example((JSON, b'{"score": 1, "score": 2}'))

@@ -69,7 +69,9 @@ class Acting:
     """What the writer does for actions; `clock` returns Unix seconds.
 
     A row is who acts with the action; an output is the code and the sentence of a refusal, or the fields of a record.
-    Both are MessagePack, which another process can read. An action that is refused is taken back alone.
+    Both are MessagePack, which another process can read. There is no savepoint to take back an action that is refused:
+    with temporary files in memory, each statement after it would take the longer the more has changed since. Actions
+    are refused before they change anything.
     """
 
     def __init__(self, announcer: Announcer, options: LevelOptions, clock: Callable[[], float]) -> None:
@@ -87,15 +89,15 @@ class Acting:
     def _act_one(self, connection: sqlite3.Connection, actor: str, action: AnyAction) -> bytes:
         now = int(self._clock() * 1_000_000)
         ledger = SqliteLedger(connection, self._touched, self._options, now)
-        connection.execute("SAVEPOINT act")
+        before = connection.total_changes
         try:
             record = perform(ledger, actor, action, now)
         except Refusal as refusal:
-            connection.execute("ROLLBACK TO act")
+            if connection.total_changes != before:
+                raise  # so that the transaction is taken back
             output: tuple[str | None, Any] = (refusal.code, str(refusal))
         else:
             output = (None, record and msgspec.structs.astuple(record))
-        connection.execute("RELEASE act")
         return msgspec.msgpack.encode(output, enc_hook=int)
 
     def _after_commit(self, connection: sqlite3.Connection, rows: list[bytes], outputs: list[bytes]) -> None:

@@ -37,25 +37,27 @@ class Levels:
         rows = self._readers.read(
             """
             SELECT level_id, (SELECT players FROM boards WHERE boards.level_id = each.level_id AND period = 0)
-              FROM (SELECT level_id FROM boards WHERE period = 0 AND players > 0
+              FROM (SELECT level_id FROM boards WHERE period = 0 AND players > 0 AND level_id > :after_id
                      UNION
-                    SELECT level_id FROM level_settings) AS each
-             WHERE level_id > :after_id
+                    SELECT level_id FROM level_settings WHERE level_id > :after_id) AS each
+             WHERE coalesce((SELECT json_extract(settings, '$.listed')
+                               FROM level_settings
+                              WHERE level_settings.level_id = each.level_id), :listed)
              ORDER BY level_id
+             LIMIT :count
             """,
-            {"after_id": after_id},
+            {"after_id": after_id, "listed": self._rules.defaults.listed, "count": limit + 1},
         )
-        entries = []
-        for level_id, players in rows:
-            settings = self._rules.settings_of(level_id)
-            if settings.listed:
-                entries.append(LevelEntry(level_id, settings.title, players or 0))
-            if len(entries) > limit:
-                break
+        entries = tuple(
+            [
+                LevelEntry(level_id, self._rules.settings_of(level_id).title, players or 0)
+                for level_id, players in rows[:limit]
+            ]
+        )
         cursor = None
-        if len(entries) > limit:
-            cursor = self._level_cursors.write(0, Position(0, 0, entries[limit - 1].level_id))
-        return LevelPage(tuple(entries[:limit]), cursor)
+        if len(rows) > limit:
+            cursor = self._level_cursors.write(0, Position(0, 0, rows[limit - 1][0]))
+        return LevelPage(entries, cursor)
 
     def periods(self, level_id: int, kind: str, limit: int, after: str | None) -> PeriodPage:
         settings = self._rules.settings_of(level_id)
