@@ -126,18 +126,21 @@ def weigh_rows(path: Path) -> Iterator[tuple[str, float]]:
             ]
             for write in writes:
                 write.result()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for table in ("submissions", "scores"):
-            ((weight,),) = connection.execute(
-                """
-                SELECT sum(pgsize)
-                  FROM dbstat
-                 WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = :table)
-                """,
-                {"table": table},
-            )
             ((count,),) = connection.execute(f"SELECT count(*) FROM {table}")
-            yield table, weight / count
+            yield table, _bytes_of(connection, table) / count
+
+
+def _bytes_of(connection: sqlite3.Connection, table: str) -> int:
+    """Returns the bytes of the pages that are free when the table is gone."""
+    ((page_size,),) = connection.execute("PRAGMA page_size")
+    connection.execute("BEGIN IMMEDIATE")
+    ((before,),) = connection.execute("PRAGMA freelist_count")
+    connection.execute(f"DROP TABLE {table}")
+    ((after,),) = connection.execute("PRAGMA freelist_count")
+    connection.execute("ROLLBACK")
+    return int(page_size * (after - before))
 
 
 def main() -> None:

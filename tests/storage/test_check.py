@@ -136,7 +136,7 @@ def test_a_check_needs_a_database_of_this_version(tmp_path: Path, capsys: pytest
 
     missing, old = capsys.readouterr().err.splitlines()
     assert "there is no database" in missing
-    assert "version 1, not 4; run scoresvc migrate" in old
+    assert "version 1, not 5; run scoresvc migrate" in old
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,13 +169,13 @@ def test_a_repair_of_a_locked_database_says_so_in_one_line(
 def test_a_repair_without_the_indexes_that_it_needs_says_so_in_one_line(
     filled: Path, damage: Damage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damage("DROP INDEX scores_by_user")
+    damage("DROP INDEX submissions_by_user")
 
     assert check(filled, "--repair") == 1
 
     out, err = capsys.readouterr()
-    assert "the index scores_by_user is missing" in out
-    assert err == f"scoresvc: cannot repair the database {filled}: no such index: scores_by_user\n"
+    assert "the index submissions_by_user is missing" in out
+    assert err == f"scoresvc: cannot repair the database {filled}: no such index: submissions_by_user\n"
 
 
 # Progress

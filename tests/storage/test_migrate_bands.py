@@ -83,11 +83,11 @@ def test_nothing_of_the_blocks_and_groups_is_left(tmp_path: Path) -> None:
         path,
         """
         SELECT count(*) FILTER (WHERE sql LIKE '%rank_blocks%' OR sql LIKE '%rank_groups%'),
-               count(*) FILTER (WHERE name IN ('scores_by_rank', 'scores_by_user', 'cursor_key'))
+               count(*) FILTER (WHERE name IN ('scores_by_rank', 'cursor_key'))
           FROM sqlite_schema
         """,
     )[0]
-    assert (names, indexes) == (0, 3)
+    assert (names, indexes) == (0, 2)
 
 
 def _migrate_until_killed(path: Path, statement: int, steps: int) -> None:

@@ -7,7 +7,8 @@ import os
 import select
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scoresvc.errors import StartError
@@ -139,3 +140,14 @@ def cut(connection: Connection) -> None:
 def log_notice(notice: psycopg.errors.Diagnostic) -> None:
     if notice.severity_nonlocalized == "WARNING":
         log.warning("the database says: %s", notice.message_primary)
+
+
+@contextmanager
+def read_snapshot(connection: Connection) -> Iterator[None]:
+    """Lets all queries of a `with` block see the database as it is at one moment."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("ROLLBACK")

@@ -28,6 +28,17 @@ class Band(NamedTuple):
     lowest_score: int
 
 
+class BandFault(NamedTuple):
+    """A count that is wrong, or a row; of the players of a board where `width` is None."""
+
+    level_id: int
+    period: int
+    said: str
+    width: int | None = None
+    lowest_score: int = 0
+    lacking: list[int] | None = None  # what each count is short of; None where the row is missing, or no row of counts
+
+
 def divide(begin: Begin, band: Band) -> None:
     """Counts the bands that divide one, and those that divide the full ones of them.
 
@@ -135,14 +146,14 @@ def _add_rows(connection: Connection, width: int) -> None:
     )
 
 
-def faults(connection: Connection) -> Iterator[str]:
-    """Yields a line for each count that is wrong, row that is missing and row too many."""
+def find_faults(connection: Connection) -> Iterator[BandFault]:
+    """Yields each count that is wrong, row that is missing and row too many."""
     yield from _board_faults(connection)
     for width in WIDTHS:
         yield from _band_faults(connection, width)
 
 
-def _board_faults(connection: Connection) -> Iterator[str]:
+def _board_faults(connection: Connection) -> Iterator[BandFault]:
     rows = connection.execute(
         """
         SELECT level_id, period, coalesce(boards.players, 0), coalesce(counted.players, 0), narrowest,
@@ -159,12 +170,13 @@ def _board_faults(connection: Connection) -> Iterator[str]:
     for level_id, period, players, counted, narrowest, narrowest_band in rows:
         board = name_of_board(level_id, period)
         if players != counted:
-            yield f"{board} has {counted} players, not {players}"
+            said = f"{board} has {counted} players, not {players}"
+            yield BandFault(level_id, period, said, lacking=[counted - players])
         if narrowest is not None and narrowest != narrowest_band:
-            yield f"{board}: its narrowest band is {narrowest_band} wide, not {narrowest}"
+            yield BandFault(level_id, period, f"{board}: its narrowest band is {narrowest_band} wide, not {narrowest}")
 
 
-def _band_faults(connection: Connection, width: int) -> Iterator[str]:
+def _band_faults(connection: Connection, width: int) -> Iterator[BandFault]:
     """A row that has grown twice as large as it should without being there was forgotten, not only not made yet."""
     rows = connection.execute(
         """
@@ -184,9 +196,16 @@ def _band_faults(connection: Connection, width: int) -> Iterator[str]:
     )
     for level_id, period, lowest_score, counts, counted in rows:
         bands = f"{name_of_board(level_id, period)}: the bands from {lowest_score}, {width} wide,"
-        if counts is None:
-            yield f"{bands} are missing"
-            continue
-        counted = counted or [0] * BANDS
-        place = next((place for place in range(BANDS) if place >= len(counts) or counts[place] != counted[place]), 0)
-        yield f"{bands} have {counted[place]} players at place {place + 1}, not {counts[place : place + 1]}"
+        said, lacking = _compare_counts(counts, counted or [0] * BANDS)
+        yield BandFault(level_id, period, f"{bands} {said}", width, lowest_score, lacking)
+
+
+def _compare_counts(counts: list[int] | None, counted: list[int]) -> tuple[str, list[int] | None]:
+    """Says what is wrong with a row, with what its counts are short of."""
+    if counts is None:
+        return "are missing", None
+    if len(counts) != BANDS or None in counts:
+        return f"are not {BANDS} counts", None
+    lacking = [right - count for right, count in zip(counted, counts, strict=True)]
+    place = next(place for place, count in enumerate(lacking) if count)
+    return f"have {counted[place]} players at place {place + 1}, not {counts[place]}", lacking

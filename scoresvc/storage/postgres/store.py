@@ -213,9 +213,9 @@ def distribute_database(config: Config) -> list[str]:
 
 def find_faults(config: Config) -> Iterator[str]:
     with closing(connect_alone(config.database.url)) as connection:
-        yield from check.find_faults(connection)
+        yield from check.find_faults(connection, config.levels)
 
 
 def repair(config: Config) -> None:
     with closing(connect_alone(config.database.url)) as connection:
-        check.repair(connection)
+        check.repair(connection, config.levels)

@@ -12,11 +12,12 @@ from tqdm import tqdm
 
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelOptions
+from scoresvc.storage.bars import make_bar
 from scoresvc.storage.sqlite import history, rank_repair, ranks
 from scoresvc.storage.sqlite.connections import WritingConnection, connect_reading
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
-from scoresvc.storage.sqlite.progress import make_bar, progress
+from scoresvc.storage.sqlite.progress import progress
 
 # Steps of SQLite's virtual machine that a check takes a score, about.
 INDEX_STEPS = 60

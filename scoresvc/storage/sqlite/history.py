@@ -1,44 +1,20 @@
-"""Compares boards with bans and submissions, and puts right what differs.
-
-Theory of operation: what is wrong is told in ../board_faults.py. All users on all levels are gone through in the order
-of user and level, some at a time, so that neither memory nor the time of a snapshot grows with the database. Only where
-a board differs are all submissions of the user to the level read. A repair finds faults in the same way, without a
-lock. It then changes at most STEP scores in one transaction, each only where it is still what it was, and none where an
-operator has acted since: the submissions may be others now. What is passed over is found in the next round.
-"""
+"""Reads for an audit of the boards, see ../auditing.py, and puts right what it finds."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 
-import msgspec
-
-from scoresvc.levels import LevelOptions, LevelSettings
-from scoresvc.periods import name_of_board
-from scoresvc.storage.board_faults import BoardFault, boards_in, faults_of_banned, find_board_faults
-from scoresvc.storage.ledger import StoredScore, StoredSubmission, merge_settings
-from scoresvc.storage.rebuilding import boards_of, oldest_periods
+from scoresvc.levels import LevelOptions
+from scoresvc.storage.auditing import Audit, Key, ScoreRow, Tick, UserFault
+from scoresvc.storage.ledger import OwnSettings, StoredSubmission
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.ledger_rules import RuleLedger
 from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
 
-SLICE = 1000  # users on a level that are compared in one snapshot
 STEP = 200  # scores that a repair changes in one transaction
-LEVELS_CACHED = 10_000
-
-Key = tuple[int, int]  # user and level
-Tick = Callable[[int], object]  # gets how many scores were compared
-
-
-class UserFault(NamedTuple):
-    level_id: int
-    user_id: int
-    last_action_id: int  # when it was found
-    fault: BoardFault
 
 
 def faults(connection: sqlite3.Connection, options: LevelOptions, tick: Tick) -> Iterator[str]:
@@ -46,11 +22,7 @@ def faults(connection: sqlite3.Connection, options: LevelOptions, tick: Tick) ->
 
     `options` are of [levels]. The connection has no transaction open.
     """
-    audit = _Audit(connection, options, tick)
-    for level_id, user_id, _, fault in audit.find():
-        yield f"{name_of_board(level_id, fault.period)}: user {user_id} {fault.said}"
-    for level_id in sorted(audit.unreadable):
-        yield f"level {level_id} has settings that cannot be read"
+    return Audit(SqliteAuditRows(connection, options), options, tick).describe()
 
 
 def repair(database: WritingConnection, reader: sqlite3.Connection, options: LevelOptions, tick: Tick) -> bool:
@@ -59,7 +31,7 @@ def repair(database: WritingConnection, reader: sqlite3.Connection, options: Lev
     To be called until there are none: what others change in between is passed over.
     """
     found = False
-    faults = _Audit(reader, options, tick).find()
+    faults = Audit(SqliteAuditRows(reader, options), options, tick).find()
     while step := list(islice(faults, STEP)):
         found = True
         _mend(database, step)
@@ -88,98 +60,49 @@ def _mend_score(connection: sqlite3.Connection, found: UserFault) -> None:
     connection.execute(DELETE_SCORE if wanted is None else INSERT_SCORE if stands is None else UPDATE_SCORE, values)
 
 
-class _Audit:
-    """A look at all boards; `unreadable` are the levels that were passed over for their settings."""
+class SqliteAuditRows:
+    """See `AuditRows`; the connection has no transaction open."""
 
-    def __init__(self, connection: sqlite3.Connection, options: LevelOptions, tick: Tick) -> None:
+    def __init__(self, connection: sqlite3.Connection, options: LevelOptions) -> None:
         self._connection = connection
-        self._options = options
-        self._tick = tick
-        self._now = int(time.time() * 1_000_000)
-        self._ledger = RuleLedger(connection, Touched(), options, self._now)
-        self._plain = merge_settings(options.defaults, None, has_scores=True)
-        self._settings: dict[int, LevelSettings | None] = {}
-        self._last_action_id = 0
-        self.unreadable: set[int] = set()
+        self._ledger = RuleLedger(connection, Touched(), options, now=0)
 
-    def find(self) -> Iterator[UserFault]:
-        after: Key | None = (-1, -1)
-        while after:
-            self._connection.execute("BEGIN")
-            try:
-                last = self._last_of_slice(after)
-                found = self._find_between(after, last) if last else []
-            finally:
-                self._connection.execute("ROLLBACK")
-            yield from found
-            after = last
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
-    def _last_of_slice(self, after: Key) -> Key | None:
-        values = {"user_id": after[0], "level_id": after[1], "count": SLICE}
+    def last_key(self, after: Key, count: int) -> Key | None:
+        values = {"user_id": after[0], "level_id": after[1], "count": count}
         keys: list[Key] = self._connection.execute(KEYS, values).fetchall()
         return keys[-1] if keys else None
 
-    def _find_between(self, after: Key, last: Key) -> list[UserFault]:
-        """Returns what is wrong with those who come behind `after`, up to `last`, in this snapshot."""
-        self._forget_settings()
-        values = {"user_id": after[0], "level_id": after[1], "last_user_id": last[0], "last_level_id": last[1]}
-        rows = self._connection.execute(SCORES, values).fetchall()
-        scores = {key: [StoredScore(*row[1:]) for row in group] for key, group in groupby(rows, _key_of_score)}
-        banned = {user_id for (user_id,) in self._connection.execute(BANNED, values)}
-        submissions = map(StoredSubmission._make, self._connection.execute(SUBMISSIONS, values))
-        found = []
-        for key, group in groupby(submissions, _key_of_submission):
-            found += self._compare(key, scores.pop(key, []), group, key[0] in banned)
-        for key, of_user in scores.items():  # nothing contradicts scores without a submission
-            if key[0] in banned:
-                found += self._compare(key, of_user, (), True)
-        self._tick(len(rows))
-        return found
+    def scores(self, after: Key, last: Key) -> list[ScoreRow]:
+        return self._connection.execute(SCORES, _between(after, last)).fetchall()
 
-    def _compare(
-        self, key: Key, scores: list[StoredScore], submissions: Iterable[StoredSubmission], is_banned: bool
-    ) -> list[UserFault]:
+    def submissions(self, after: Key, last: Key) -> Iterable[StoredSubmission]:
+        return map(StoredSubmission._make, self._connection.execute(SUBMISSIONS, _between(after, last)))
+
+    def submissions_of(self, key: Key) -> list[StoredSubmission]:
         user_id, level_id = key
-        settings = self._settings_of(level_id)
-        if is_banned:
-            found = faults_of_banned(scores)
-        elif settings is None:
-            found = []
-        else:
-            present, counted = boards_in(scores, settings), boards_of(submissions, settings)
-            if present == counted:
-                return []
-            oldest = oldest_periods(self._options, settings.zone, self._now)
-            own = self._ledger.submissions(level_id, user_id)
-            found = find_board_faults(present, counted, own, settings, oldest)
-        return [UserFault(level_id, user_id, self._last_action_id, each) for each in found]
+        return self._ledger.submissions(level_id, user_id)
 
-    def _settings_of(self, level_id: int) -> LevelSettings | None:
-        """Returns None where they cannot be read."""
-        if level_id not in self._settings:
-            try:
-                own = self._ledger.own_settings(level_id)
-                settings = self._plain if own is None else merge_settings(self._options.defaults, own, has_scores=False)
-            except msgspec.MsgspecError:
-                self.unreadable.add(level_id)
-                settings = None
-            self._settings[level_id] = settings
-        return self._settings[level_id]
+    def banned(self, first_user_id: int, last_user_id: int) -> set[int]:
+        rows = self._connection.execute(BANNED, {"first_user_id": first_user_id, "last_user_id": last_user_id})
+        return {user_id for (user_id,) in rows}
 
-    def _forget_settings(self) -> None:
-        """Lets settings be read again that an operator has changed since the slice before."""
-        last_action_id = _last_action_id(self._connection)
-        if last_action_id != self._last_action_id or len(self._settings) > LEVELS_CACHED:
-            self._settings.clear()
-        self._last_action_id = last_action_id
+    def own_settings(self, level_id: int) -> OwnSettings | None:
+        return self._ledger.own_settings(level_id)
+
+    def last_action_id(self) -> int:
+        return _last_action_id(self._connection)
 
 
-def _key_of_score(row: tuple[int, int, int, int, int]) -> Key:
-    return row[2], row[0]
-
-
-def _key_of_submission(submission: StoredSubmission) -> Key:
-    return submission.user_id, submission.level_id
+def _between(after: Key, last: Key) -> dict[str, int]:
+    return {"user_id": after[0], "level_id": after[1], "last_user_id": last[0], "last_level_id": last[1]}
 
 
 def _last_action_id(connection: sqlite3.Connection) -> int:
@@ -189,7 +112,7 @@ def _last_action_id(connection: sqlite3.Connection) -> int:
 
 KEYS = """
     SELECT user_id, level_id
-      FROM scores INDEXED BY scores_by_user
+      FROM scores
      WHERE (user_id, level_id) > (:user_id, :level_id)
      UNION
     SELECT user_id, level_id
@@ -200,7 +123,7 @@ KEYS = """
 """
 SCORES = """
     SELECT level_id, period, user_id, score, reached_at
-      FROM scores INDEXED BY scores_by_user
+      FROM scores
      WHERE (user_id, level_id) > (:user_id, :level_id)
        AND (user_id, level_id) <= (:last_user_id, :last_level_id)
      ORDER BY user_id, level_id
@@ -213,7 +136,7 @@ SUBMISSIONS = """
        AND (user_id, level_id) <= (:last_user_id, :last_level_id)
      ORDER BY user_id, level_id, coalesce(follows, submission_id), follows IS NOT NULL, posted_at, submission_id
 """
-BANNED = "SELECT user_id FROM bans WHERE user_id BETWEEN :user_id AND :last_user_id"
+BANNED = "SELECT user_id FROM bans WHERE user_id BETWEEN :first_user_id AND :last_user_id"
 # Each changes nothing where the score is no longer what it was.
 INSERT_SCORE = """
     INSERT INTO scores (level_id, period, user_id, score, reached_at)

@@ -137,7 +137,7 @@ class ScoreLedger:
         rows = self._fetch(
             """
             SELECT period, user_id, score, reached_at
-              FROM scores INDEXED BY scores_by_user
+              FROM scores
              WHERE user_id = :user_id AND level_id = :level_id
             """,
             {"user_id": user_id, "level_id": level_id},

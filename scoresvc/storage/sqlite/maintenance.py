@@ -143,7 +143,7 @@ DELETE_SUBMISSIONS = """
                                 FROM level_settings
                                WHERE level_id = submissions.level_id), 'best') <> 'sum'
                 AND NOT EXISTS (SELECT 1
-                                  FROM scores INDEXED BY scores_by_user
+                                  FROM scores
                                  WHERE user_id = submissions.user_id
                                    AND level_id = submissions.level_id
                                    AND score IN (submissions.score, 2147483647 - submissions.score)

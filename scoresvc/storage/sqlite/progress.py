@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
-from tqdm import tqdm
-
+from scoresvc.storage.bars import make_bar
 from scoresvc.storage.sqlite.library import sqlite3
 
 STEPS_PER_TICK = 100_000  # of SQLite's virtual machine, between two moves of the bar
-
-
-def make_bar(name: str, scores: int) -> tqdm[NoReturn]:
-    """Returns a bar that counts scores; it is not shown for none, and where standard error is no terminal."""
-    return tqdm(desc=name, total=scores, unit=" scores", unit_scale=True, disable=None if scores else True)
 
 
 @contextmanager

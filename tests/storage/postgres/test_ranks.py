@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config, DatabaseOptions
 from scoresvc.storage import Store, find_faults, open_store, repair
-from scoresvc.storage.postgres import distributed_posting, ledger_scores, posting, ranks, results
+from scoresvc.storage.postgres import (
+    distributed_posting,
+    history,
+    ledger_scores,
+    posting,
+    rank_repair,
+    ranks,
+    results,
+)
 from scoresvc.storage.postgres.library import psycopg
 from tests.api.test_boards import Model, assert_equal, keep
 from tests.conftest import Query, make_app
@@ -121,6 +129,8 @@ def test_in_a_sound_database_no_problems_are_found(filled: Config) -> None:
     [
         ("UPDATE bands SET counts[1] = counts[1] + 1", "level 2: the bands from 0, 16777216 wide, have"),
         ("DELETE FROM bands", "level 2: the bands from 0, 16777216 wide, are missing"),
+        ("UPDATE bands SET counts = '{1, 2}'", "level 2: the bands from 0, 16777216 wide, are not 256 counts"),
+        ("UPDATE bands SET counts[9] = NULL", "level 2: the bands from 0, 16777216 wide, are not 256 counts"),
         ("UPDATE boards SET players = 7", "level 2 has 3000 players, not 7"),
         (
             "INSERT INTO scores (level_id, period, user_id, score, reached_at) VALUES (3, 0, 1, 1, 1)",
@@ -139,6 +149,36 @@ def test_what_is_wrong_is_said_and_repaired(filled: Config, query: Query, sql: s
     assert query("SELECT count(*) FROM scores WHERE level_id = 2 AND rank_of(2, 0, score) <> 3000 - score / 1000") == [
         (0,)
     ]
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE bands SET counts[1] = counts[1] + 7", "DELETE FROM bands", "DELETE FROM scores"]
+)
+def test_posts_that_come_while_a_repair_is_under_way_are_counted(
+    filled: Config, store: Store, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    with psycopg.connect(filled.database.url, autocommit=True) as connection:
+        connection.execute(sql)
+    users = iter(range(10_000, 20_000))
+
+    def post(*arguments: Any) -> None:
+        for user in [next(users) for _ in range(20)]:
+            store.scores.post(2, user, user % 50).result()
+
+    for module, name in ((rank_repair, "_change_counts"), (rank_repair, "_count_bands"), (history, "_mend")):
+        monkeypatch.setattr(module, name, calling_first(post, getattr(module, name)))
+    repair(filled)
+
+    assert next(users) > 10_000
+    assert list(find_faults(filled)) == []
+
+
+def calling_first(before: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:
+    def both(*arguments: Any) -> None:
+        before()
+        function(*arguments)
+
+    return both
 
 
 def test_a_level_whose_division_was_cut_off_is_divided_by_a_later_post(
