@@ -71,6 +71,7 @@ ORDER_WITHIN = {
         "sqlite.writer",
         "sqlite.progress",
         "sqlite.migrate",
+        "sqlite.checkpoints",
         "sqlite.ranks",
         "sqlite.rank_repair",
         "sqlite.versions",

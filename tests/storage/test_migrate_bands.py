@@ -40,7 +40,7 @@ def migrate_at(path: Path) -> list[str]:
         return migrate(database)
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, version: int) -> None:
     path = tmp_path / "scores.sqlite3"
     make(path, version)
@@ -60,7 +60,7 @@ def test_an_older_database_gets_the_bands_that_a_rebuild_makes(tmp_path: Path, v
     assert len(migrated[1]) == 50
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_every_score_of_an_older_database_stands_on_the_board_of_all_time(tmp_path: Path, version: int) -> None:
     path = tmp_path / "scores.sqlite3"
     make(path, version)

@@ -18,6 +18,7 @@ from scoresvc.storage.passes import Pass
 from scoresvc.storage.purging import Slice
 from scoresvc.storage.rebuilding import is_kept
 from scoresvc.storage.sqlite.acting import Announcer
+from scoresvc.storage.sqlite.checkpoints import SliceCheckpoints
 from scoresvc.storage.sqlite.ledger import SqliteLedger
 from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
@@ -36,6 +37,7 @@ class Maintenance:
         self._days = config.history.days
         self._keeps_all = not any(getattr(config.levels, f"keep_{kind}s") for kind in PERIOD_KINDS)
         self._touched = Touched()
+        self._checkpoints = SliceCheckpoints()
         self._submissions = Pass(0)
         self._boards = Pass((-1, ALL))
         self.maintain = Change("maintain", self._maintain, self._after_commit)
@@ -53,6 +55,8 @@ class Maintenance:
 
     def _after_commit(self, connection: sqlite3.Connection, slices: list[Slice], outputs: list[int]) -> None:
         self._announcer.announce(connection, self._touched)
+        if any(outputs):
+            self._checkpoints.after_slice(connection)
 
     def _ledger(self, connection: sqlite3.Connection, now: float) -> SqliteLedger:
         return SqliteLedger(connection, self._touched, self._levels, int(now * 1_000_000))

@@ -10,6 +10,7 @@ from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.purging import Slice
 from scoresvc.storage.sqlite.appends import LOG_IN, Appends, NewSession
+from scoresvc.storage.sqlite.checkpoints import SliceCheckpoints
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.rules import Rules
@@ -96,7 +97,8 @@ class SessionChanges:
             self.log_in = Change(LOG_IN, self._replace)
         else:
             self.log_in = Change(LOG_IN, self._store, together=appends.store)
-        self.purge = Change("purge", self._delete_slices)
+        self._checkpoints = SliceCheckpoints()
+        self.purge = Change("purge", self._delete_slices, self._after_slices)
 
     def _replace(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
         for session in sessions:
@@ -120,3 +122,7 @@ class SessionChanges:
             ).rowcount
             for now, count in slices
         ]
+
+    def _after_slices(self, connection: sqlite3.Connection, slices: list[Slice], deleted: list[int]) -> None:
+        if any(deleted):
+            self._checkpoints.after_slice(connection)
