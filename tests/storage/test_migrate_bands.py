@@ -19,7 +19,7 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import migrate, read_migrations, split_statements
 from scoresvc.storage.sqlite.ranks import rank_of
 from tests.storage.counts import rank_faults, rebuild
-from tests.storage.older import make_older_database
+from tests.storage.older import bring_to, make_older_database
 
 PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
 
@@ -27,7 +27,8 @@ PLAYERS = 20_000  # on level 1; levels 2 to 50 have fewer than 50
 def make(path: Path, version: int) -> None:
     scores = [(1, user, user * 618_033_989 % 1_000_000, user) for user in range(PLAYERS)]
     scores += [(level, user, user % 7, user) for level in range(2, 51) for user in range(level)]
-    make_older_database(path, version, scores)
+    make_older_database(path, min(version, 3), scores)
+    bring_to(path, version)
 
 
 def read(path: Path, *queries: str) -> list[Any]:
