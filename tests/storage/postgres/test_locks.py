@@ -203,10 +203,11 @@ def test_a_deadlock_is_run_again_and_nobody_notices(own_cluster: Cluster, open_n
             wait_for_lock(url)
             posts = [store.scores.post(level, 7, 6) for level in (1, 2)]
             first.execute("SELECT 1")
+        blocker.result()
         wait_for_lock(url)
         other.execute("SELECT FROM boards WHERE level_id = 1 FOR UPDATE")
         other.execute("SELECT 1")
-    for post in (blocker, *posts):
+    for post in posts:
         post.result()
 
     own_cluster.wait_for("SELECT 1 FROM pg_stat_database WHERE datname = 'scores' AND deadlocks = 1")
