@@ -20,10 +20,10 @@ def __getattr__(name: str) -> Any:
 
 def _make_app() -> Any:
     # Imported here, so that who imports one module of the package does not load all of it.
-    from scoresvc import config, service
+    from scoresvc import config_file, service
     from scoresvc.errors import StartError
 
     try:
-        return service.LazyApplication(config.load())
+        return service.LazyApplication(config_file.load())
     except StartError as error:
         raise SystemExit(f"scoresvc: {error}") from None

@@ -5,8 +5,13 @@ from __future__ import annotations
 import configparser
 import re
 from dataclasses import field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from scoresvc.rate_limits import Rate
+
+RATE_MAX = 1_000_000
 
 
 class OptionKind(Protocol):
@@ -64,6 +69,34 @@ class Origins:
 
     def describe(self) -> str:
         return "Origins such as https://example.com with blanks between them, or *, or nothing"
+
+
+class Networks:
+    def read(self, text: str) -> tuple[str, ...]:
+        networks = tuple(text.replace(",", " ").split())
+        try:
+            for network in networks:
+                ip_network(network)
+        except ValueError:
+            raise ValueError("must be addresses or networks such as 127.0.0.1 or 10.0.0.0/8, or nothing") from None
+        return networks
+
+    def describe(self) -> str:
+        return "Addresses or networks such as 10.0.0.0/8 with blanks between them, or nothing"
+
+
+class RateKind:
+    def read(self, text: str) -> Rate:
+        if text == "0":
+            return Rate(0, 0)
+        count, _, seconds = text.partition("/")
+        try:
+            return Rate(Whole(1, RATE_MAX).read(count), Whole(1, RATE_MAX).read(seconds))
+        except ValueError:
+            raise ValueError(f"must be count/seconds, each from 1 to {RATE_MAX}, such as 20/60, or 0") from None
+
+    def describe(self) -> str:
+        return "Count/seconds, such as 20/60: so many at once, then at that pace; 0: any number"
 
 
 class Host:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scoresvc import storage
 from scoresvc.api.cross_origin import CrossOrigin
 from scoresvc.api.dispatch import Api, Context, Exchange
+from scoresvc.api.limits import Limits
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
 from scoresvc.errors import StartError, Unavailable
@@ -40,6 +41,8 @@ def open_service(config: Config, stream: MessageStream | None = None) -> tuple[A
         store = storage.open_store(config, counted=NAMES)
     else:
         store = storage.open_remote_store(config, stream, asyncio.get_running_loop(), NAMES)
+    if not config.http.proxies:
+        log.info("[http] proxies is empty: what comes through a proxy has no limits by address")
     return Api(store, config), store.close
 
 
@@ -64,7 +67,8 @@ class LazyApplication:
             application = self._application or self._open()
         except StartError as error:  # another process has the database, say
             log.error("cannot start: %s", error)
-            context = Context(None, self._config, CrossOrigin(self._config.http.origins), _count_nothing)
+            config = self._config
+            context = Context(None, config, CrossOrigin(config.http.origins), Limits(config), _count_nothing)
             return respond(Exchange(request_of(environ, b""), context).fail(Unavailable()), start_response)
         return application(environ, start_response)
 

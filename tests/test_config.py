@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scoresvc import config
-from scoresvc.config import Config, Setting
+from scoresvc import config, config_file
+from scoresvc.config import Config
+from scoresvc.config_file import Setting
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelSettings
 
@@ -22,7 +23,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         path = tmp_path / "some.ini"
         path.write_text(text, encoding="utf-8")
         monkeypatch.setenv("SCORESVC_CONFIG", str(path))
-        return config.load()
+        return config_file.load()
 
     return load_text
 
@@ -62,7 +63,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("SCORESVC_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
 
-    assert config.load() == Config()
+    assert config_file.load() == Config()
 
 
 def test_a_file_in_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test_a_file_in_the_working_folder_is_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.ini").write_text("[server]\nport = 9000\n")
 
-    assert config.load().server.port == 9000
+    assert config_file.load().server.port == 9000
 
 
 def test_values_are_read_by_kind(load) -> None:
@@ -154,12 +155,12 @@ def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SCORESVC_CONFIG", str(tmp_path / "missing.ini"))
 
     with pytest.raises(StartError, match=r"missing\.ini"):
-        config.load()
+        config_file.load()
 
 
 def test_the_command_line_is_read_by_the_same_rules() -> None:
     with pytest.raises(StartError, match=r"command line: \[server\] port = x: must be a whole number"):
-        config.apply(Config(), [Setting("command line", "server", "port", "x")])
+        config_file.apply(Config(), [Setting("command line", "server", "port", "x")])
 
 
 @pytest.mark.parametrize(

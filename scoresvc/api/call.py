@@ -19,8 +19,9 @@ class Call(NamedTuple):
     the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
     `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
     must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
-    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. `option`
-    names what must be on for the call to be answered without a token; one of an operator takes a TokenParameter.
+    `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. The
+    handler of one that `is_counted` gets the client besides, to limit it. `option` names what must be on for the call
+    to be answered without a token; one of an operator takes a TokenParameter.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Call(NamedTuple):
     is_safe: bool = True
     is_slow: bool = False
     is_status: bool = False
+    is_counted: bool = False
     option: str = ""  # such as "http.get_posts"
 
     @property

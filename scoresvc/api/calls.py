@@ -20,7 +20,7 @@ from scoresvc.api.parameters import (
     USER,
     USERS,
 )
-from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, OutOfBounds, ServerOnly, TooFast
+from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, OutOfBounds, ServerOnly, TooFast, TooMany
 from scoresvc.levels import PublicSettings
 from scoresvc.scores import (
     Board,
@@ -33,7 +33,7 @@ from scoresvc.scores import (
     UserScores,
 )
 
-POST_REFUSALS = (ServerOnly, OutOfBounds, TooFast)
+POST_REFUSALS = (TooMany, ServerOnly, OutOfBounds, TooFast)
 
 CALLS = (
     Call(
@@ -90,6 +90,8 @@ CALLS = (
         other_paths=("/<userid>", "/<userid>/#"),
         other_methods=("POST",),  # for clients that cache whatever they GET
         is_safe=False,
+        is_counted=True,
+        refuses=(TooMany,),
         summary="Logs a user in: the key is good for ten minutes.",
     ),
     Call(
@@ -112,6 +114,7 @@ CALLS = (
         text=formats.NOTHING,
         text_handler=scores.post,
         is_safe=False,
+        is_counted=True,
         refuses=POST_REFUSALS,
         summary="Posts the score in the body; the best of a user counts, or as `keep` of the level says.",
     ),
@@ -124,6 +127,7 @@ CALLS = (
         text=formats.NOTHING,
         text_handler=scores.post,
         is_safe=False,
+        is_counted=True,
         option="http.get_posts",
         refuses=POST_REFUSALS,
         summary="The same for engines that know only GET, where `[http] get_posts` is on.",

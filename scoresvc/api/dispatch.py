@@ -14,9 +14,11 @@ from scoresvc.api.authorization import authorize, is_admin
 from scoresvc.api.cross_origin import NOT_CROSS_ORIGIN, CrossOrigin
 from scoresvc.api.etags import matches, tag
 from scoresvc.api.formats import JSON, TEXT, write_refusal
+from scoresvc.api.limits import Client, Limits
 from scoresvc.api.metrics import RequestMetrics
 from scoresvc.api.metrics_text import OTHER
 from scoresvc.api.negotiation import prefers_json
+from scoresvc.api.parameters import read_bearer
 from scoresvc.api.request import Headers, Pending, Request, Response
 from scoresvc.api.router import PATHS, Arguments, Form, Route, find_route, methods_of
 from scoresvc.config import Config
@@ -47,15 +49,17 @@ class Context(NamedTuple):
     store: Store | None  # None: every request fails
     config: Config
     cross_origin: CrossOrigin
+    limits: Limits
     count_request: Callable[[str, str, float], None]  # by call and status, with the seconds that it took
 
 
 class Api:
-    """The service on top of `store`, whatever the protocol. Safe in several threads."""
+    """The service on top of `store`, whatever the protocol; `clock` is for its limits. Safe in several threads."""
 
-    def __init__(self, store: Store, config: Config = DEFAULTS) -> None:
+    def __init__(self, store: Store, config: Config = DEFAULTS, clock: Callable[[], float] = time.monotonic) -> None:
         metrics = RequestMetrics(store.counters)
-        self._context = Context(store, config, CrossOrigin(config.http.origins), metrics.count)
+        limits = Limits(config, metrics.count_limit, clock)
+        self._context = Context(store, config, CrossOrigin(config.http.origins), limits, metrics.count)
 
     def __call__(self, request: Request) -> Response | Pending:
         """Never raises. A response that waits for a write is Pending."""
@@ -132,6 +136,8 @@ class Exchange:
         arguments = self._admit(route, store) if route.is_guarded else self._arguments
         self._form = form = route.choose_form(request.query, self._prefers_json)
         read = route.defaults if route.defaults is not None and not request.query else route.read_arguments(request)
+        if route.is_counted:
+            return form.handler(store, Client(request, self._context.limits), **arguments, **read)
         return form.handler(store, **arguments, **read)
 
     def _admit(self, route: Route, store: Store | None) -> Arguments:
@@ -150,6 +156,8 @@ class Exchange:
             if not route.is_admin:
                 raise MetricsNotPublic from None
             self._refuse_unknown(store)
+            if read_bearer(self._request.headers):
+                Client(self._request, self._context.limits).count_wrong_key()
             raise
         return {**self._arguments, route.token.argument: token.name} if route.token.is_recorded else self._arguments
 

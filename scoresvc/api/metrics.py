@@ -6,13 +6,13 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 from scoresvc.api.calls import CALLS
-from scoresvc.api.metrics_text import BOUNDS, BUCKETS, OTHER, STATUSES
+from scoresvc.api.metrics_text import BOUNDS, BUCKETS, LIMITED, OTHER, STATUSES
 from scoresvc.counters import Counters
 from scoresvc.storage import COUNTERS
 
 CALL_NAMES = (*(call.name for call in CALLS), OTHER)
 CELLS = ("seconds", *(f"{status}\t{bucket}" for status in STATUSES for bucket in BUCKETS))
-NAMES = (*(f"{call}\t{cell}" for call in CALL_NAMES for cell in CELLS), *COUNTERS)
+NAMES = (*(f"{call}\t{cell}" for call in CALL_NAMES for cell in CELLS), LIMITED, *COUNTERS)
 
 _FIRST_BUCKETS = {status: 1 + len(BUCKETS) * place for place, status in enumerate(STATUSES)}  # among the CELLS
 _SHORT = BOUNDS[0]
@@ -22,6 +22,7 @@ class RequestMetrics:
     """Counts the requests of this process in `counters`, which has NAMES."""
 
     def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._lock, self._slots = counters.lock, counters.slots
         self._starts: Mapping[str, int] = {name: counters.place_of(f"{name}\t{CELLS[0]}") for name in CALL_NAMES}
 
@@ -34,3 +35,7 @@ class RequestMetrics:
         with self._lock:
             slots[place] += 1.0
             slots[start] += seconds
+
+    def count_limit(self) -> None:
+        """Counts a request that a limit has refused."""
+        self._counters.add(self._counters.place_of(LIMITED), 1)

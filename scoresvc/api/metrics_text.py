@@ -12,8 +12,10 @@ from scoresvc.counters import Counters
 from scoresvc.storage import Store
 
 OTHER = "other"  # a request that is no call, or a status that is not listed
+LIMITED = "limited"
 STATUSES = (
-    "200", "204", "304", "400", "401", "403", "404", "405", "409", "410", "413", "415", "422", "500", "503", OTHER,
+    "200", "204", "304", "400", "401", "403", "404", "405", "409", "410", "413", "415", "422", "429", "500", "503",
+    OTHER,
 )  # fmt: skip
 BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)  # seconds
 BUCKETS = (*map(str, BOUNDS), "+Inf")
@@ -34,6 +36,7 @@ def write_metrics(counters: Counters, store: Store) -> str:
         *_write(
             "waiting_writes", "gauge", "Writes that wait for their commit.", {"": counters.gauge("waiting_writes")}
         ),
+        *_write("limited_total", "counter", "Requests that a limit has refused.", {"": totals[LIMITED]}),
         *_write("sessions", "gauge", "Sessions that are valid.", {"": sizes.sessions}),
         *_write("players", "gauge", "Users with a score.", {"": sizes.players}),
         *_write("database_bytes", "gauge", "The database with its write-ahead log.", {"": sizes.database_bytes}),

@@ -63,6 +63,7 @@ class Route(NamedTuple):
     has_etag: bool
     is_logged: bool
     name: str  # of the call, for the metrics
+    is_counted: bool
     option: str
     token: TokenParameter | None
     is_admin: bool
@@ -103,6 +104,7 @@ def make_route(call: Call) -> Route:
         has_etag=has_etag,
         is_logged=not call.is_status,
         name=call.name,
+        is_counted=call.is_counted,
         option=call.option,
         token=call.token,
         is_admin=of_admin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scoresvc.api.limits import Client
 from scoresvc.errors import OutOfBounds, ServerOnly, TooFast, Unauthorized
 from scoresvc.levels import LevelSettings
 from scoresvc.limits import UINT31_MAX
@@ -10,19 +11,21 @@ from scoresvc.storage import Store
 from scoresvc.storage.write import Write
 
 
-def post(store: Store, level_id: int, score: int, session_key: str) -> Write[None]:
-    return store.scores.post(level_id, _find_user(store, level_id, score, session_key), score)
+def post(store: Store, client: Client, level_id: int, score: int, session_key: str) -> Write[None]:
+    return store.scores.post(level_id, _find_user(store, client, level_id, score, session_key), score)
 
 
-def post_and_rank(store: Store, level_id: int, score: int, session_key: str) -> Write[PostResult]:
-    return store.scores.post_and_rank(level_id, _find_user(store, level_id, score, session_key), score)
+def post_and_rank(store: Store, client: Client, level_id: int, score: int, session_key: str) -> Write[PostResult]:
+    return store.scores.post_and_rank(level_id, _find_user(store, client, level_id, score, session_key), score)
 
 
-def _find_user(store: Store, level_id: int, score: int, session_key: str) -> int:
-    """Returns the user who may post this. Raises Unauthorized, ServerOnly, OutOfBounds, TooFast."""
+def _find_user(store: Store, client: Client, level_id: int, score: int, session_key: str) -> int:
+    """Returns the user who may post this. Raises Unauthorized, TooMany, ServerOnly, OutOfBounds, TooFast."""
     session = store.sessions.find(session_key)
     if session is None:
+        client.count_wrong_key()
         raise Unauthorized
+    client.count_post(session.user_id)
     settings = store.levels.settings_of(level_id)
     if settings.posts == "server":
         raise ServerOnly

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from scoresvc import config
-from scoresvc.config import Config, Setting
+from scoresvc import config, config_file
+from scoresvc.config import Config
+from scoresvc.config_file import Setting
 
 Command = Callable[[Config, argparse.Namespace], int]
 
@@ -37,6 +38,5 @@ def read_config(options: argparse.Namespace) -> Config:
         given["database", "url"] = ""
     if ("tcp", "port") in given:
         given["tcp", "enabled"] = "yes"
-    return config.apply(
-        config.load(), [Setting("command line", section, option, text) for (section, option), text in given.items()]
-    )
+    settings = [Setting("command line", section, option, text) for (section, option), text in given.items()]
+    return config_file.apply(config_file.load(), settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -132,6 +133,18 @@ class ConflictingParameters(Refusal):
 
     def __init__(self, name: str, others: Sequence[str]) -> None:
         super().__init__(f"{name} cannot be combined with {' or '.join(others)}; send {name} alone")
+
+
+class TooMany(Refusal):
+    """A limit of `[limits]` is reached: it may be sent again after `Retry-After`."""
+
+    status = "429 Too Many Requests"
+    code = "too_many"
+
+    def __init__(self, what: str, wait: float) -> None:
+        seconds = max(1, math.ceil(wait))
+        self.headers = (("Retry-After", str(seconds)),)
+        super().__init__(f"too many {what}; try again in {seconds} s")
 
 
 class BodyCutShort(Refusal):

@@ -51,8 +51,10 @@ API_FIELDS = (
     b"authorization",
     b"content-encoding",
     b"content-type",
+    b"forwarded",
     b"if-none-match",
     b"origin",
+    b"x-forwarded-for",
 )
 FRAMING_FIELDS = (b"connection", b"content-length", b"expect", b"host", b"transfer-encoding")
 FIELDS_KEPT = {name: name.decode() for name in (*API_FIELDS, *FRAMING_FIELDS)}

@@ -26,8 +26,10 @@ HEADERS = {
     "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "access-control-request-method",
     "HTTP_AUTHORIZATION": "authorization",
     "HTTP_CONTENT_ENCODING": "content-encoding",
+    "HTTP_FORWARDED": "forwarded",
     "HTTP_IF_NONE_MATCH": "if-none-match",
     "HTTP_ORIGIN": "origin",
+    "HTTP_X_FORWARDED_FOR": "x-forwarded-for",
     "CONTENT_TYPE": "content-type",
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import httptools
 
-from scoresvc import config
+from scoresvc import config_file
 from scoresvc.serve.listeners import address_of, listen
 from scoresvc.serve.processes import ParentPipe
 
@@ -55,7 +55,7 @@ async def serve(listener: socket.socket) -> None:
 
 
 def main() -> None:
-    settings = config.load()
+    settings = config_file.load()
     (listener,) = listen(settings.server.host, settings.server.port)
     parent_pipe = ParentPipe()
     for _ in range(settings.server.processes - 1):
