@@ -20,6 +20,8 @@ ORDER = (
     "names",
     "addresses",
     "rate_limits",
+    "lookalikes",
+    "blocked_names",
     "option_kinds",
     "levels",
     "config",
