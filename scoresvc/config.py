@@ -133,6 +133,14 @@ class SessionOptions:
     one_per_user: bool = option(
         False, YesNo(), "Whether a login ends the user's earlier sessions.", "--one-session-per-user"
     )
+    per_user: int = option(
+        20, Whole(1, 1_000_000), "Sessions that a user may have at once; a login beyond them ends the oldest one."
+    )
+
+    @property
+    def sessions_max(self) -> int:
+        """Of a user."""
+        return 1 if self.one_per_user else self.per_user
 
 
 @dataclass(frozen=True)

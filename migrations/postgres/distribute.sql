@@ -28,6 +28,12 @@ SELECT create_distributed_table('sessions', 'key_hash', colocate_with := 'none')
 SELECT create_reference_table('bans')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'bans'::regclass);
 
+SELECT create_reference_table('users')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'users'::regclass);
+
+SELECT create_reference_table('keyed_posts')
+ WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'keyed_posts'::regclass);
+
 SELECT create_reference_table('tokens')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'tokens'::regclass);
 
@@ -42,7 +48,7 @@ SELECT create_reference_table('scoresvc_schema')
 
 -- The rows that are on the nodes now are no longer needed here.
 SELECT truncate_local_data_after_distributing_table(name::regclass)
-  FROM unnest('{boards,scores,bands,submissions,level_settings,sessions,bans}'::text[]
+  FROM unnest('{boards,scores,bands,submissions,level_settings,sessions,bans,users,keyed_posts}'::text[]
               || '{tokens,actions,cursor_key,scoresvc_schema}') AS name;
 
 SELECT create_distributed_function('add_counts(integer[], integer[], bigint[])');

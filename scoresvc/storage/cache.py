@@ -61,6 +61,9 @@ class Cache(Generic[K, V]):
         puts = entry.puts + 1 if entry else 1
         self._put(key, CacheEntry(value, version, time.monotonic(), puts))
 
+    def drop(self, key: K) -> None:
+        self._entries.pop(key, None)
+
     def _put(self, key: K, entry: CacheEntry[V]) -> None:
         if not self._count_max:
             return

@@ -30,7 +30,7 @@ def test_in_json_it_says_what_runs(app: TestApp, engine: str, path: str, status:
 
     assert list(found) == ["status", "version", "schema", "engine", "uptime", "oldest_write_ms", "last_backup_at"]
     assert (found["status"], found["oldest_write_ms"], found["last_backup_at"]) == (status, 0, None)
-    assert found["schema"] == {"sqlite": 5, "postgres": 2}[engine]
+    assert found["schema"] == {"sqlite": 6, "postgres": 3}[engine]
     assert re.match({"sqlite": r"SQLite 3\.", "postgres": r"PostgreSQL \d"}[engine], found["engine"])
     assert isinstance(found["uptime"], int)
 

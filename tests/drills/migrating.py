@@ -19,7 +19,7 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.migrate import newest_version
 from tests.storage.older import bring_to, make_older_database
 
-VERSIONS = (1, 2, 3, 4)
+VERSIONS = (1, 2, 3, 4, 5)
 LEVELS = 1000  # with half of the scores; level 0 has the other half
 SCORE_MAX = 1_000_000
 SECONDS_MAX = 300.0  # for one migration

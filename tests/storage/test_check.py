@@ -136,7 +136,7 @@ def test_a_check_needs_a_database_of_this_version(tmp_path: Path, capsys: pytest
 
     missing, old = capsys.readouterr().err.splitlines()
     assert "there is no database" in missing
-    assert "version 1, not 5; run scoresvc migrate" in old
+    assert "version 1, not 6; run scoresvc migrate" in old
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,29 @@ def test_with_one_session_per_user_a_login_ends_the_earlier_ones(settings: Confi
         assert [session and session.user_id for session in found] == [None, 8, 7]
 
 
+def test_a_login_beyond_the_sessions_of_a_user_ends_the_oldest(settings: Config, clock: Clock) -> None:
+    settings = replace(settings, sessions=config.SessionOptions(per_user=3))
+    with closing(open_store(settings, clock)) as store:
+        other = store.sessions.log_in(8).result().key
+        keys = []
+        for _ in range(5):
+            keys.append(store.sessions.log_in(7).result().key)
+            assert store.sessions.find(keys[-1])  # from now on cached
+            clock.now += 1
+
+        assert [store.sessions.find(key) is not None for key in keys] == [False, False, True, True, True]
+        assert store.sessions.find(other)
+
+
+def test_logins_that_come_together_leave_no_more_sessions_than_a_user_may_have(settings: Config, query: Query) -> None:
+    settings = replace(settings, sessions=config.SessionOptions(per_user=3))
+    with closing(open_store(settings)) as store:
+        for write in [store.sessions.log_in(user) for user in (7, 7, 8, 7, 7, 7)]:
+            write.result()
+
+    assert query("SELECT user_id, count(*) FROM sessions GROUP BY user_id ORDER BY user_id") == [(7, 3), (8, 1)]
+
+
 def test_expired_sessions_are_purged_and_valid_ones_kept(store: Store, clock: Clock, query: Query) -> None:
     for user in range(PURGE_SLICE + 50):
         store.sessions.log_in(user).result()

@@ -47,6 +47,14 @@ TABLES = {
         "SELECT user_id, until, iif(hide, 'true', 'false'), reason FROM bans",
         "COPY bans (user_id, until, hide, reason) FROM STDIN",
     ),
+    "users": Table(
+        "SELECT user_id, secret_hash, name, folded_name, external FROM users",
+        "COPY users (user_id, secret_hash, name, folded_name, external) FROM STDIN",
+    ),
+    "keyed_posts": Table(
+        "SELECT user_id, key, level_id, score, stored_at, answer FROM keyed_posts",
+        "COPY keyed_posts (user_id, key, level_id, score, stored_at, answer) FROM STDIN",
+    ),
     "tokens": Table(
         "SELECT name, token_hash, rights, levels, expires_at FROM tokens",
         "COPY tokens (name, token_hash, rights, levels, expires_at) FROM STDIN",
@@ -82,7 +90,7 @@ def copy_database(path: Path, connection: Connection) -> dict[str, int]:
             source.execute("BEGIN")
             _refuse_other_version(source, path)
             _refuse_scores(connection)
-            connection.execute("TRUNCATE sessions, cursor_key, level_settings, bans, tokens")
+            connection.execute("TRUNCATE sessions, cursor_key, level_settings, bans, users, keyed_posts, tokens")
             rows = {name: _copy(name, table, source, connection) for name, table in TABLES.items()}
             ranks.rebuild(connection)
             _go_on_numbering(source, connection)

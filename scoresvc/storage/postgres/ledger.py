@@ -26,6 +26,8 @@ class PostgresLedger(PostgresRuleLedger):
         others = [
             self._connection.execute("DELETE FROM sessions WHERE user_id = %(user_id)s", user),
             self._connection.execute("DELETE FROM bans WHERE user_id = %(user_id)s", user),
+            self._connection.execute("DELETE FROM users WHERE user_id = %(user_id)s", user),
+            self._connection.execute("DELETE FROM keyed_posts WHERE user_id = %(user_id)s", user),
             self._connection.execute(
                 """
                 UPDATE actions

@@ -36,6 +36,16 @@ SELECT key_hash, user_id,
 RETURNING key_hash, expires_at
 """
 
+TRIM = """
+DELETE FROM sessions
+ WHERE key_hash IN (SELECT key_hash
+                      FROM (SELECT key_hash, row_number() OVER (PARTITION BY user_id ORDER BY expires_at DESC) AS place
+                              FROM sessions
+                             WHERE user_id = ANY(%(users)s::int[])) AS own
+                     WHERE place > %(per_user)s)
+RETURNING key_hash
+"""
+
 PURGE = """
 DELETE FROM sessions
  WHERE key_hash IN (SELECT key_hash
@@ -51,8 +61,9 @@ DELETE FROM sessions
 class SharedSessions:
     """Begins sessions and finds them, see `SessionStore`.
 
-    A session lasts `lifetime` seconds; with `one_per_user` a login ends the user's earlier ones. `clock` returns Unix
-    seconds, None stands for the clock of the database: those of the nodes may differ.
+    A session lasts `lifetime` seconds; of a user's the newest `per_user` stay. What a login on another node ends, this
+    one may take for CACHE_AGE_MAX longer; where a user has only one, not. `clock` returns Unix seconds, None stands for
+    the clock of the database: those of the nodes may differ.
     """
 
     def __init__(
@@ -60,7 +71,7 @@ class SharedSessions:
         reader: Reader,
         workers: Writers,
         lifetime: int,
-        one_per_user: bool,
+        per_user: int,
         clock: Callable[[], float] | None,
         version: RuleVersion,
         purge: LiteralString,
@@ -71,10 +82,11 @@ class SharedSessions:
         self._clock = clock
         self._version = version  # an action of an operator may end sessions
         self._local_clock = clock or time.monotonic
-        self._log_in = PipelinedChange("log_in", self._send_replacing if one_per_user else self._send)
+        self._per_user = per_user
+        self._log_in = PipelinedChange("log_in", self._send_replacing if per_user == 1 else self._send_trimming)
         self._purge = PipelinedChange("purge", partial(_send_purge, purge))
         # With one session per user another node may end any of them at any time.
-        self._cache: Cache[str, CachedSession | None] = Cache(0 if one_per_user else SESSIONS_CACHED, CACHE_AGE_MAX)
+        self._cache: Cache[bytes, CachedSession | None] = Cache(0 if per_user == 1 else SESSIONS_CACHED, CACHE_AGE_MAX)
 
     def reading_with(self, reader: Reader) -> SharedSessions:
         """Returns the same sessions, with the same cache, read by another reader."""
@@ -84,31 +96,33 @@ class SharedSessions:
 
     def log_in(self, user_id: int) -> Write[Session]:
         key = make_key()
+        key_hash = hash_key(key)
 
         def finish(expires_at: float | None) -> Session:
             if expires_at is None:
                 raise Banned
-            self._cache.put(key, self._version.number, (user_id, self._local_clock() + self._lifetime))
+            self._cache.put(key_hash, self._version.number, (user_id, self._local_clock() + self._lifetime))
             return Session(user_id, key, Timestamp(expires_at * 1_000_000))
 
-        return self._workers.begin(self._log_in, (hash_key(key), user_id), finish)
+        return self._workers.begin(self._log_in, (key_hash, user_id), finish)
 
     def find(self, key: str) -> ActiveSession | None:
-        session = self._cache.get(key, self._version.number, self._read, key)
+        key_hash = hash_key(key)
+        session = self._cache.get(key_hash, self._version.number, self._read, key_hash)
         if session is None:
             return None
         user_id, expires_at = session
         left = expires_at - self._local_clock()
         return ActiveSession(user_id, self._lifetime - left) if left > 0 else None
 
-    def _read(self, key: str) -> CachedSession | None:
+    def _read(self, key_hash: bytes) -> CachedSession | None:
         rows = self._reader.read(
             """
             SELECT user_id, expires_at - coalesce(%(now)s::double precision, extract(epoch FROM statement_timestamp()))
               FROM sessions
              WHERE key_hash = %(key_hash)s
             """,
-            {"key_hash": hash_key(key), "now": self._clock() if self._clock else None},
+            {"key_hash": key_hash, "now": self._clock() if self._clock else None},
         )
         return (rows[0][0], self._local_clock() + float(rows[0][1])) if rows else None
 
@@ -130,6 +144,18 @@ class SharedSessions:
             """Returns when each expires; None for that of a user who is banned."""
             ends = {bytes(key_hash): float(expires_at) for key_hash, expires_at in inserted.fetchall()}
             return [ends.get(key_hash) for key_hash, _ in sessions]
+
+        return SentChange(outputs)
+
+    def _send_trimming(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
+        sent = self._send(connection, sessions)
+        users = sorted({user_id for _, user_id in sessions})
+        ended = connection.execute(TRIM, {"users": users, "per_user": self._per_user})
+
+        def outputs() -> list[float | None]:
+            for (key_hash,) in ended.fetchall():
+                self._cache.drop(bytes(key_hash))
+            return list(sent.outputs())
 
         return SentChange(outputs)
 

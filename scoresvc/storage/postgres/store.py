@@ -52,7 +52,7 @@ class Node:
         self.loop_lists = LoopLists(self.pool, self.lists)
         self.rules = make_rules(self.reader, defaults)
         self.sessions = SharedSessions(
-            self.reader, self.writers, sessions.lifetime, sessions.one_per_user, clock, self.rules.version, forms.purge
+            self.reader, self.writers, sessions.lifetime, sessions.sessions_max, clock, self.rules.version, forms.purge
         )
         rules = make_post_rules(defaults, config.history.keep)
         self.scores = PipelinedScores(self.writers, clock, forms.send_posts, rules, config.history.tell_held)

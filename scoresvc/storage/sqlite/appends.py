@@ -47,8 +47,9 @@ class Batch(NamedTuple):
 
 
 VIEW = """
-    CREATE TEMP VIEW appends (first_at, last_at, pins, submissions, bests, latests, sums, turned_sums, hashes, sessions)
-    AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    CREATE TEMP VIEW appends (first_at, last_at, pins, submissions, bests, latests, sums, turned_sums, hashes, sessions,
+                              per_user)
+    AS SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 """
 # JSON has no bytes: the hashes of the sessions are one blob. A user who is banned reaches no board.
 TRIGGER = """
@@ -109,6 +110,21 @@ TRIGGER = """
         INSERT INTO sessions (key_hash, user_id, expires_at)
         SELECT substr(NEW.hashes, 32 * key + 1, 32), json_extract(value, '$[0]'), json_extract(value, '$[1]')
           FROM json_each(NEW.sessions);
+
+        DELETE FROM sessions
+         WHERE key_hash IN (
+               SELECT key_hash
+                 FROM (SELECT key_hash,
+                              row_number() OVER (PARTITION BY user_id ORDER BY expires_at DESC, key_hash IN (
+                                                 SELECT substr(NEW.hashes, 32 * key + 1, 32)
+                                                   FROM json_each(NEW.sessions)) DESC) AS place
+                         FROM sessions
+                        WHERE user_id IN (SELECT json_extract(value, '$[0]')
+                                            FROM json_each(NEW.sessions)
+                                           WHERE (SELECT count(*)
+                                                    FROM sessions AS own
+                                                   WHERE own.user_id = json_extract(value, '$[0]')) > NEW.per_user))
+                WHERE place > NEW.per_user);
     END
 """
 
@@ -123,13 +139,15 @@ class Appends:
     """Stores posts and new sessions; `clock` returns Unix seconds.
 
     Who reaches a score later comes later on the board, even where the clock stands still or jumps back: only then is
-    a time later than the clock says. Submissions are kept where `keeps_history`.
+    a time later than the clock says. Submissions are kept where `keeps_history`. Of a user's sessions the newest
+    `per_user` stay.
     """
 
-    def __init__(self, clock: Callable[[], float], rules: Rules, keeps_history: bool) -> None:
+    def __init__(self, clock: Callable[[], float], rules: Rules, keeps_history: bool, per_user: int) -> None:
         self._clock = clock
         self._rules = rules
         self._keeps_history = keeps_history
+        self._per_user = per_user
 
     def store(self, connection: sqlite3.Connection, rows: Mapping[str, Sequence[Any]]) -> dict[str, list[bool]]:
         """Stores the posts and the new sessions among `rows`, which are by name of the change.
@@ -172,17 +190,15 @@ class Appends:
         connection.execute(
             """
             INSERT INTO appends (first_at, last_at, pins, submissions, bests, latests, sums, turned_sums, hashes,
-                                 sessions)
-            VALUES (:first_at, :last_at, :pins, :submissions, :best, :latest, :sum, :turned_sum, :hashes, :sessions)
+                                 sessions, per_user)
+            VALUES (:first_at, :last_at, :pins, :submissions, :best, :latest, :sum, :turned_sum, :hashes, :sessions,
+                    :per_user)
             """,
             {
                 "first_at": first_at,
                 "last_at": max(times, default=None),
-                "pins": _write(list(batch.pins.items())),
-                "submissions": _write(batch.submissions),
-                **{keep: _write(each) for keep, each in batch.counted.items()},
-                "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
-                "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
+                **_columns_of(batch, sessions),
+                "per_user": self._per_user,
             },
         )
         # What a trigger does is in no `rowcount`. The time of the latest post changes, too.
@@ -239,6 +255,16 @@ def is_held(settings: LevelSettings, score: int) -> bool:
 def _keeping(settings: LevelSettings) -> str:
     """Returns the name of the statement that keeps the level's boards."""
     return "turned_sum" if settings.keep == "sum" and settings.order == "asc" else settings.keep
+
+
+def _columns_of(batch: Batch, sessions: Sequence[NewSession]) -> dict[str, Any]:
+    return {
+        "pins": _write(list(batch.pins.items())),
+        "submissions": _write(batch.submissions),
+        **{keep: _write(each) for keep, each in batch.counted.items()},
+        "hashes": b"".join([key_hash for key_hash, _, _ in sessions]),
+        "sessions": _write([(user_id, expires_at) for _, user_id, expires_at in sessions]),
+    }
 
 
 def _write(rows: Sequence[Any]) -> str:

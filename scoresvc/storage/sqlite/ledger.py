@@ -27,6 +27,8 @@ class SqliteLedger(RuleLedger):
         self._connection.execute("DELETE FROM scores WHERE user_id = :user_id", user)
         self._connection.execute("DELETE FROM sessions WHERE user_id = :user_id", user)
         self._connection.execute("DELETE FROM bans WHERE user_id = :user_id", user)
+        self._connection.execute("DELETE FROM users WHERE user_id = :user_id", user)
+        self._connection.execute("DELETE FROM keyed_posts WHERE user_id = :user_id", user)
         self._connection.execute(
             """
             UPDATE actions

@@ -11,7 +11,7 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.progress import progress
 
 # Steps of SQLite's virtual machine that a migration takes a score, about, by the version that it starts from.
-MIGRATION_STEPS = {1: 170, 2: 80, 3: 60}
+MIGRATION_STEPS = {1: 170, 2: 80, 3: 60, 5: 5}
 
 
 def migrate(database: WritingConnection) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from scoresvc.errors import Banned
 from scoresvc.scores import ActiveSession, Session, Timestamp
@@ -22,11 +24,17 @@ CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refu
 SESSIONS_CACHED = 20_000
 
 
+class StoredSession(NamedTuple):
+    user_id: int
+    expires_at: float  # Unix seconds
+    read_at: int  # of time.monotonic_ns, as the versions are: before it was read
+
+
 class Sessions:
     """Begins sessions with `begin`, and finds them by key.
 
-    A session lasts `lifetime` seconds; with `one_per_user` a login ends the user's earlier
-    ones. `clock` returns Unix seconds. Methods raise Unavailable where the database cannot serve them.
+    A session lasts `lifetime` seconds. `clock` returns Unix seconds. Methods raise Unavailable where the database
+    cannot serve them.
     """
 
     def __init__(
@@ -47,9 +55,7 @@ class Sessions:
         self._rules = rules
         self._lifetime = lifetime
         self._clock = clock
-        # With one session per user another process may end any of them at any time.
-        sessions_cached = 0 if changes.one_per_user else SESSIONS_CACHED
-        self._cache: Cache[str, tuple[int, float] | None] = Cache(sessions_cached, CACHE_AGE_MAX)
+        self._cache: Cache[str, StoredSession | None] = Cache(SESSIONS_CACHED, CACHE_AGE_MAX)
 
     def log_in(self, user_id: int) -> Write[Session]:
         """Begins a session, which is stored when the write is done. Raises Banned."""
@@ -63,20 +69,23 @@ class Sessions:
 
     def find(self, key: str) -> ActiveSession | None:
         """Returns whose session `key` is, None where it is unknown or has expired."""
-        session = self._cache.get(key, self._versions.rule_version_of(SESSIONS), self._read, key)
+        version = self._versions.rule_version_of(SESSIONS)
+        session = self._cache.get(key, version, self._read, key)
+        if session and session.read_at <= self._versions.user_version_of(session.user_id):
+            self._cache.drop(key)  # a login of the user may have ended it
+            session = self._cache.get(key, version, self._read, key)
         if session is None:
             return None
-        user_id, expires_at = session
-        left = expires_at - self._clock()
-        return ActiveSession(user_id, self._lifetime - left) if left > 0 else None
+        left = session.expires_at - self._clock()
+        return ActiveSession(session.user_id, self._lifetime - left) if left > 0 else None
 
     def delete_expired(self, count: int) -> int:
         """Deletes `count` sessions at most; returns how many."""
         return self._begin(self._purge, (self._clock(), count), int).result()
 
-    def _read(self, key: str) -> tuple[int, float] | None:
-        """Returns the user, and when the session expires, in Unix seconds."""
-        rows: list[tuple[int, float]] = self._readers.read(
+    def _read(self, key: str) -> StoredSession | None:
+        now = time.monotonic_ns()
+        rows = self._readers.read(
             """
             SELECT user_id, expires_at
               FROM sessions
@@ -84,27 +93,21 @@ class Sessions:
             """,
             {"key_hash": hash_key(key)},
         )
-        return rows[0] if rows else None
+        return StoredSession._make((*rows[0], now)) if rows else None
 
 
 class SessionChanges:
-    """What the writer does for sessions. With `one_per_user` a login ends the user's earlier ones."""
+    """What the writer does for sessions."""
 
-    def __init__(self, appends: Appends, one_per_user: bool) -> None:
-        self.one_per_user = one_per_user
-        self._store = appends.store_sessions
-        if one_per_user:
-            self.log_in = Change(LOG_IN, self._replace)
-        else:
-            self.log_in = Change(LOG_IN, self._store, together=appends.store)
+    def __init__(self, appends: Appends, versions: LevelVersions) -> None:
+        self._versions = versions
+        self.log_in = Change(LOG_IN, appends.store_sessions, self._after_logins, appends.store)
         self._checkpoints = SliceCheckpoints()
         self.purge = Change("purge", self._delete_slices, self._after_slices)
 
-    def _replace(self, connection: sqlite3.Connection, sessions: list[NewSession]) -> list[bool]:
-        for session in sessions:
-            connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": session[1]})
-            self._store(connection, [session])
-        return [True] * len(sessions)
+    def _after_logins(self, connection: sqlite3.Connection, sessions: list[NewSession], stored: list[bool]) -> None:
+        for _, user_id, _ in sessions:
+            self._versions.advance_user(user_id)
 
     def _delete_slices(self, connection: sqlite3.Connection, slices: list[Slice]) -> list[int]:
         """Returns for each how many were deleted."""

@@ -5,7 +5,8 @@ the write is acknowledged. A reader, in any thread of any process, takes `versio
 the database. So for as long as the version stays the same, nothing that was acknowledged is missing from what was
 read. The same holds for rules: the settings of a level and the ban of a user, by the number of the level or the user,
 and the tokens; they have slots of their own, because they change less often than boards, and one more for all of them
-together, by which it is known at once that nothing is set. To read first and take the
+together, by which it is known at once that nothing is set. What is stored of a user, such as sessions and a secret, has
+slots again, for it changes with every login. To read first and take the
 version afterwards, or to acknowledge before `advance`, breaks that. The memory is the file `.changes` beside the
 database; what is in it means nothing after a restart. A level shares its slot with every 4,096th other one, which
 costs only a needless read.
@@ -27,7 +28,7 @@ SLOTS = 4096
 TOKENS = -1  # the key of the tokens among the rules
 SESSIONS = -2  # the key of all sessions: it changes when an operator ends some
 SLOT_BYTES = 8
-ANY_RULE = 2 * SLOTS  # the slot of all rules
+ANY_RULE = 3 * SLOTS  # the slot of all rules
 
 
 def versions_path(database: Path) -> Path:
@@ -66,6 +67,13 @@ class LevelVersions:
         """Returns the new version."""
         version = self._slots[SLOTS + key % SLOTS] = self._slots[ANY_RULE] = time.monotonic_ns()
         return version
+
+    def user_version_of(self, user_id: int) -> int:
+        """Returns the version of a user's sessions, secret and name: the `time.monotonic_ns` of its last change."""
+        return self._slots[2 * SLOTS + user_id % SLOTS]
+
+    def advance_user(self, user_id: int) -> None:
+        self._slots[2 * SLOTS + user_id % SLOTS] = time.monotonic_ns()
 
     def version_of_rules(self) -> int:
         """Returns a version that changes with that of each rule."""

@@ -70,6 +70,8 @@ def test_all_answers_are_those_of_before(sqlite_settings: Config, new_settings: 
         "submissions": 4003,
         "level_settings": 1,
         "bans": 1,
+        "users": 0,
+        "keyed_posts": 0,
         "tokens": 1,
         "actions": 4,
         "sessions": 1,

@@ -137,7 +137,7 @@ def test_a_node_under_load_goes_on_over_a_migration(
     posts = Posts(server)
     posts.wait_for(200)
     later = Migration(
-        3, "0003_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
+        9999, "9999_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
     )
     migrations = [*module.read_migrations(), later]
     monkeypatch.setattr(module, "read_migrations", lambda: migrations)
@@ -148,7 +148,7 @@ def test_a_node_under_load_goes_on_over_a_migration(
     posts.stop()
 
     bests = read_bests(url)
-    assert applied == ["0003_names"]
+    assert applied == ["9999_names"]
     assert listed == (200, "7=1")
     assert posts.refused == posts.cut_off == []
     assert [post for post in posts.acknowledged if (post[0], 7) not in bests] == []
@@ -161,7 +161,7 @@ def test_a_migration_that_somebody_keeps_from_its_tables_gives_up_before_posts_d
     """Such as a backup; every post would wait behind the migration."""
     url = new_settings.database.url
     store = open_node(url)
-    later = Migration(3, "0003_names", "ALTER TABLE scores ADD COLUMN name text")
+    later = Migration(9999, "9999_names", "ALTER TABLE scores ADD COLUMN name text")
     migrations = [*module.read_migrations(), later]
     monkeypatch.setattr(module, "read_migrations", lambda: migrations)
 
@@ -172,7 +172,7 @@ def test_a_migration_that_somebody_keeps_from_its_tables_gives_up_before_posts_d
         with pytest.raises(StartError, match="canceling statement due to lock timeout"):
             migrating.result()
 
-    assert migrate_database(new_settings) == ["0003_names"]
+    assert migrate_database(new_settings) == ["9999_names"]
     assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
 
 
@@ -180,7 +180,7 @@ def test_a_migration_in_a_deadlock_is_run_again(new_settings: Config, monkeypatc
     """Posts lock `boards` before `scores`; a migration may change them in another order."""
     migrate_database(new_settings)
     later = Migration(
-        3, "0003_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
+        9999, "9999_names", "ALTER TABLE scores ADD COLUMN name text; ALTER TABLE boards ADD COLUMN name text"
     )
     migrations = [*module.read_migrations(), later]
     monkeypatch.setattr(module, "read_migrations", lambda: migrations)
@@ -193,4 +193,4 @@ def test_a_migration_in_a_deadlock_is_run_again(new_settings: Config, monkeypatc
             wait_for_lock(url)
             other.execute("LOCK TABLE scores IN ROW EXCLUSIVE MODE")
 
-        assert migrating.result() == ["0003_names"]
+        assert migrating.result() == ["9999_names"]
