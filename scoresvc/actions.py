@@ -57,6 +57,17 @@ class EraseUser(Action, frozen=True, tag="erase"):
     user_id: int
 
 
+class RenameUser(Action, frozen=True, tag="rename"):
+    user_id: int
+    name: str | None  # None takes it away
+
+
+class EndSecret(Action, frozen=True, tag="end_secret"):
+    """Takes the user's secret away, so that the number can be claimed again, and ends the user's sessions."""
+
+    user_id: int
+
+
 class SetLevel(Action, frozen=True, tag="set_level"):
     """Sets what `settings` names, in the form of LevelSettings; None takes a setting back to its default."""
 
@@ -91,8 +102,8 @@ class EndToken(Action, frozen=True, tag="end_token"):
 
 
 AnyAction = (
-    RemoveScore | RemoveSubmission | RestoreSubmission | ApproveSubmission | BanUser | EndBan | EraseUser | SetLevel
-    | ResetLevel | ClearLevel | UndoAction | AddToken | EndToken
+    RemoveScore | RemoveSubmission | RestoreSubmission | ApproveSubmission | BanUser | EndBan | EraseUser | RenameUser
+    | EndSecret | SetLevel | ResetLevel | ClearLevel | UndoAction | AddToken | EndToken
 )  # fmt: skip
 
 
@@ -145,6 +156,9 @@ class UserRecord(Value, frozen=True):
     """All that is stored about a user."""
 
     user_id: int
+    name: str | None
+    claimed: bool  # whether the user has a secret
+    external: str | None  # by which the game's own server knows the user
     ban: Ban | None
     scores: tuple[dict[str, Any], ...]  # each with level, period, score, reached_at
     submissions: tuple[Submission, ...]  # oldest first

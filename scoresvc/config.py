@@ -23,6 +23,8 @@ from scoresvc.option_kinds import (
 )
 from scoresvc.rate_limits import Rate
 
+LOGINS = ("anyone", "claimed", "server")
+
 
 @dataclass(frozen=True)
 class ServerOptions:
@@ -30,7 +32,7 @@ class ServerOptions:
         "127.0.0.1",
         Host(),
         "Address of HTTP. 127.0.0.1: this machine alone. Before 0.0.0.0 or :: think of what stands in front: there is"
-        " no TLS here, and anyone may log in as any user.",
+        " no TLS here, and with [users] logins = anyone, anyone may log in as any user that has no secret.",
         "--host",
     )
     port: int = option(8080, Whole(0, 65535), "TCP port of HTTP; 0 takes a free one.", "-p", "--port")
@@ -89,8 +91,11 @@ class LimitOptions:
         " with several, up to as many times as much gets through.",
     )
     logins_per_address: Rate = option(Rate(0, 0), RateKind(), "Logins from an address.")
+    new_per_address: Rate = option(Rate(10, 3600), RateKind(), "New users, of POST /new, from an address.")
     wrong_keys_per_address: Rate = option(
-        Rate(20, 60), RateKind(), "Wrong session keys and tokens from an address. A right one is never refused."
+        Rate(20, 60),
+        RateKind(),
+        "Wrong session keys, secrets and tokens from an address. A right one is never refused.",
     )
 
 
@@ -141,6 +146,28 @@ class SessionOptions:
     def sessions_max(self) -> int:
         """Of a user."""
         return 1 if self.one_per_user else self.per_user
+
+
+@dataclass(frozen=True)
+class UserOptions:
+    logins: str = option(
+        "anyone",
+        OneOf(LOGINS),
+        "Who may log in. anyone: a number without a secret as it is, which anybody may use. claimed: only users with a"
+        " secret, from POST /new. server: only whom the game's own server logs in, with POST /admin/login.",
+    )
+    blocked_names: Path | None = option(
+        None,
+        FileOrNone(),
+        "A file of words that names must not have, one a line; *word* is refused in other words, too. Read at the"
+        " start.",
+    )
+    unique_names: bool = option(
+        False,
+        YesNo(),
+        "Whether no two users may have the same name, or names that look alike: case, accents and width count for"
+        " nothing.",
+    )
 
 
 @dataclass(frozen=True)
@@ -203,6 +230,7 @@ class Config:
     http: HttpOptions = HttpOptions()
     database: DatabaseOptions = DatabaseOptions()
     sessions: SessionOptions = SessionOptions()
+    users: UserOptions = UserOptions()
     tcp: TcpOptions = TcpOptions()
     levels: LevelOptions = LevelOptions()
     history: HistoryOptions = HistoryOptions()

@@ -17,6 +17,7 @@ class Position(NamedTuple):
     score: int
     reached_at: int  # Unix microseconds
     user_id: int
+    name: str | None = None  # of the user
 
 
 class Value(
@@ -37,6 +38,24 @@ class Session(Value, frozen=True):
     user_id: int
     key: str  # 32 letters and digits
     expires_at: Timestamp
+
+
+class NewUser(Value, frozen=True):
+    user_id: int
+    name: str | None
+    secret: str  # 32 letters and digits
+    key: str
+    expires_at: Timestamp  # of the key
+
+
+class ClaimedUser(Value, frozen=True):
+    user_id: int
+    secret: str
+
+
+class NamedUser(Value, frozen=True):
+    user_id: int
+    name: str | None
 
 
 class ActiveSession(NamedTuple):
@@ -75,6 +94,7 @@ class Entry(Value, frozen=True):
     user_id: int
     score: int
     reached_at: Timestamp
+    name: str | None  # of the user
     text: str | msgspec.UnsetType = msgspec.UNSET  # the score as players read it, where the level has a format
 
 

@@ -206,7 +206,8 @@ class Cluster:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
                 """
-                TRUNCATE sessions, scores, bands, boards, submissions, level_settings, bans, tokens, actions
+                TRUNCATE sessions, scores, bands, boards, submissions, level_settings, bans, tokens, actions, users,
+                         keyed_posts
                  RESTART IDENTITY
                 """
             )

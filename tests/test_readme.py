@@ -21,6 +21,7 @@ from tests.running import Server
 
 README = Path(__file__).parent.parent / "README.md"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z")
+NUMBER = re.compile(r"\b[0-9]{7,10}\b")
 DATE = re.compile(r"\b\d{4}-(\d\d-\d\d|W\d\d)\b")
 KEY = re.compile(r"\b[A-Z2-7]{32}\b")
 
@@ -164,7 +165,7 @@ def test_the_session_with_nc_prints_what_it_says(tmp_path: Path) -> None:
 
 def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
     with_curl = [block for block in blocks("console") if re.search("curl .*http://127.0.0.1:8080/", block)]
-    session = "".join(block for block in with_curl if "scoresvc " not in block)
+    session = "".join(block for block in with_curl if "scoresvc " not in block and "/new" not in block)
     key = ""
 
     with Server(tmp_path) as server:
@@ -174,9 +175,24 @@ def test_the_sessions_with_curl_print_what_they_say(tmp_path: Path) -> None:
             result = subprocess.run(
                 ["bash", "-c", command.replace("curl ", "curl -sS ")], capture_output=True, text=True, timeout=20
             )
-            key = result.stdout if KEY.fullmatch(result.stdout) else key
-            assert (masked(result.stdout), result.stderr) == (masked(printed.removesuffix("\n")), "")
+            key = result.stdout if command.endswith("/login") and KEY.fullmatch(result.stdout) else key
+            assert (masked(result.stdout).strip(), result.stderr) == (masked(printed).strip(), "")
     assert key
+
+
+def test_the_session_of_a_new_user_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "/new" in block]
+    steps = [step.partition("\n") for step in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
+    made: list[tuple[str, str]] = []  # what README has, and what this user has
+
+    with Server(tmp_path) as server:
+        for command, _, printed in steps:
+            for written, real in made:
+                command, printed = command.replace(written, real), printed.replace(written, real)
+            (output,) = run_in_shell(server, [command])
+            if not made:
+                made = list(zip(re.findall("=(.*)", printed), re.findall("=(.*)", output), strict=True))
+            assert masked(NUMBER.sub("NUMBER", output)).strip() == masked(NUMBER.sub("NUMBER", printed)).strip()
 
 
 def test_the_session_of_an_operator_prints_what_it_says(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from scoresvc.actions import (
     BanUser,
     ClearLevel,
     EndBan,
+    EndSecret,
     EraseUser,
     RemoveScore,
     RemoveSubmission,
+    RenameUser,
     ResetLevel,
     RestoreSubmission,
     SetLevel,
@@ -22,6 +24,7 @@ from scoresvc.actions import (
     UserRecord,
 )
 from scoresvc.api.scores import check_bounds
+from scoresvc.errors import BadNumber, ConflictingParameters
 from scoresvc.periods import PeriodWish
 from scoresvc.scores import PostResult, Session
 from scoresvc.storage import Store
@@ -69,6 +72,18 @@ def erase(store: Store, actor: str, user_id: int) -> Recorded:
     return store.admin.perform(actor, EraseUser(user_id))
 
 
+def set_name(store: Store, actor: str, user_id: int, name: str) -> Recorded:
+    return store.admin.perform(actor, RenameUser(user_id, name))
+
+
+def delete_name(store: Store, actor: str, user_id: int) -> Recorded:
+    return store.admin.perform(actor, RenameUser(user_id, None))
+
+
+def end_secret(store: Store, actor: str, user_id: int) -> Recorded:
+    return store.admin.perform(actor, EndSecret(user_id))
+
+
 def set_level(store: Store, actor: str, level_id: int, settings: dict[str, Any], rebuild: bool) -> Recorded:
     return store.admin.perform(actor, SetLevel(level_id, settings, rebuild))
 
@@ -91,8 +106,13 @@ def post_and_rank(store: Store, level_id: int, score: int, user: int) -> Write[P
     return store.scores.post_and_rank(level_id, user, score)
 
 
-def log_in(store: Store, user: int) -> Write[Session]:
-    return store.sessions.log_in(user)
+def log_in(store: Store, user: int | None, external: str | None, name: str | None) -> Write[Session]:
+    """Raises BadNumber where there is neither `user` nor `external`, ConflictingParameters where there are both."""
+    if user is None and external is None:
+        raise BadNumber("user")
+    if user is not None and external is not None:
+        raise ConflictingParameters("user", ("external",))
+    return store.sessions.log_in_for_server(user, external, name)
 
 
 def actions(store: Store, limit: int, after: str | None) -> ActionPage:

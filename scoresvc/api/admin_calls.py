@@ -9,12 +9,16 @@ from scoresvc.api.admin_parameters import (
     BAN_HIDE,
     BAN_REASON,
     BAN_UNTIL,
+    EXTERNAL,
+    NEW_NAME_OF_USER,
     REBUILD,
+    SERVED_NAME,
     SERVED_USER,
     SETTINGS,
     SUBMISSION,
     SUBMISSION_STATE,
     SUBMISSION_USER,
+    USER_TO_LOG_IN,
     WITH_MODERATE,
     WITH_READ,
     WITH_SERVER,
@@ -22,7 +26,18 @@ from scoresvc.api.admin_parameters import (
 )
 from scoresvc.api.call import Call
 from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, PERIOD, SCORE, USER
-from scoresvc.errors import HasScores, NoScore, NoSuchAction, NoSuchSubmission, NotUndoable, OutOfBounds, Superseded
+from scoresvc.errors import (
+    Banned,
+    ConflictingParameters,
+    HasScores,
+    NameTaken,
+    NoScore,
+    NoSuchAction,
+    NoSuchSubmission,
+    NotUndoable,
+    OutOfBounds,
+    Superseded,
+)
 from scoresvc.scores import PostResult, Session
 
 ADMIN_CALLS = (
@@ -115,6 +130,34 @@ ADMIN_CALLS = (
     ),
     Call(
         "PUT",
+        "/admin/users/<userid>/name",
+        admin.set_name,
+        takes=(WITH_MODERATE, USER, NEW_NAME_OF_USER),
+        gives=ActionRecord,
+        text=admin_formats.ACTION,
+        refuses=(NameTaken,),
+        summary="Gives a user another name, whatever words are blocked.",
+    ),
+    Call(
+        "DELETE",
+        "/admin/users/<userid>/name",
+        admin.delete_name,
+        takes=(WITH_MODERATE, USER),
+        gives=ActionRecord,
+        text=admin_formats.ACTION,
+        summary="Takes a user's name away.",
+    ),
+    Call(
+        "DELETE",
+        "/admin/users/<userid>/secret",
+        admin.end_secret,
+        takes=(WITH_MODERATE, USER),
+        gives=ActionRecord,
+        text=admin_formats.ACTION,
+        summary="Takes a user's secret away, so that the number can be claimed again; ends the user's sessions.",
+    ),
+    Call(
+        "PUT",
         "/admin/levels/<levelid>",
         admin.set_level,
         takes=(WITH_SETTINGS, LEVEL, SETTINGS, REBUILD),
@@ -157,10 +200,11 @@ ADMIN_CALLS = (
         "POST",
         "/admin/login",
         admin.log_in,
-        takes=(WITH_SERVER, SERVED_USER),
+        takes=(WITH_SERVER, USER_TO_LOG_IN, EXTERNAL, SERVED_NAME),
         gives=Session,
         text=formats.KEY,
-        summary="Logs a user in.",
+        refuses=(ConflictingParameters, Banned, NameTaken),
+        summary="Logs a user in without a secret, by number or by a text of yours, which gets a number the first time.",
     ),
     Call(
         "GET",

@@ -12,7 +12,9 @@ from scoresvc.errors import BadRowNumber, BadValue
 from scoresvc.limits import INT64_MAX
 
 REASON_CHARACTERS_MAX = 256
+EXTERNAL_CHARACTERS_MAX = 128
 
+_BROKEN = re.compile("[\0\ud800-\udfff\ufffd]")  # what a client sent in no UTF-8 is U+FFFD, and could be anyone
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.([0-9]{3}|[0-9]{6}))?)?Z?)?")
 
@@ -76,6 +78,18 @@ class Reason:
         return text
 
 
+class ExternalText:
+    """A text by which the game's own server knows a user."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "minLength": 1, "maxLength": EXTERNAL_CHARACTERS_MAX}
+
+    def read(self, name: str, text: str) -> str:
+        if not 1 <= len(text) <= EXTERNAL_CHARACTERS_MAX or _BROKEN.search(text):
+            raise BadValue(name, f"must be 1 to {EXTERNAL_CHARACTERS_MAX} characters of UTF-8, without NUL")
+        return text
+
+
 class YesOrNo:
     """Nothing is no."""
 
@@ -94,4 +108,5 @@ ROW_NUMBER = RowNumber()
 STATE = State()
 MOMENT = Moment()
 REASON = Reason()
+EXTERNAL_TEXT = ExternalText()
 YES_NO = YesOrNo()

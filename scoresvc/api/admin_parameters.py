@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scoresvc.api.admin_kinds import MOMENT, REASON, ROW_NUMBER, STATE, YES_NO
-from scoresvc.api.kinds import UINT31, Kind, Refusals
+from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, STATE, YES_NO
+from scoresvc.api.kinds import NAME, UINT31, Kind, Refusals
 from scoresvc.api.parameters import (
     BODY_REFUSALS,
     PathParameter,
     PlayerParameter,
     QueryParameter,
-    Sent,
 )
+from scoresvc.api.sent import Sent, read_once
 from scoresvc.errors import BadSetting, NotAllowed, RepeatedParameter, TokenNeeded
 from scoresvc.levels import KINDS, read_settings
 
@@ -90,13 +89,6 @@ class SettingsParameter:
         return read_settings((name, text) for name, text in texts.items() if text is not None)
 
 
-def read_once(name: str, query: Mapping[str, str], fields: Mapping[str, str]) -> str | None:
-    """Returns a parameter that is in the query or in the body. Raises RepeatedParameter where it is in both."""
-    if name in query and name in fields:
-        raise RepeatedParameter(name)
-    return query.get(name, fields.get(name))
-
-
 Parameter = PlayerParameter | TokenParameter | FieldParameter | SettingsParameter
 
 WITH_READ = TokenParameter("read")
@@ -115,3 +107,7 @@ BAN_HIDE = FieldParameter("hide", YES_NO, "`yes`: the player notices nothing, an
 SETTINGS = SettingsParameter("…", "the settings, such as `order=asc`, in the query, a form or JSON")
 REBUILD = FieldParameter("rebuild", YES_NO, "`yes`: a level with scores is ranked anew from its submissions", False)
 SERVED_USER = FieldParameter("user", UINT31, "the user, in the query, a form or JSON", is_needed=True)
+USER_TO_LOG_IN = FieldParameter("user", UINT31, "the user, in the query, a form or JSON")
+EXTERNAL = FieldParameter("external", EXTERNAL_TEXT, "or a text of 1 to 128 characters by which you know the user")
+SERVED_NAME = FieldParameter("name", NAME, "a name for the user, at the same time")
+NEW_NAME_OF_USER = FieldParameter("name", NAME, "the name, in the query, a form or JSON", is_needed=True)

@@ -111,7 +111,7 @@ def _read_form(text: str, form: BodyForm) -> Fields:
     """Reads application/x-www-form-urlencoded, as the URL standard has it; what has no field is the whole."""
     bare = text.strip(_BLANKS).removesuffix("=")
     if "=" not in bare and "&" not in bare:
-        return _read_text(bare, form)
+        return _read_text(bare if form.whole == "score" else unquote(bare), form)  # digits need no escapes
     return _collect(_split_form(text), form)
 
 

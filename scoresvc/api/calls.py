@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoresvc.api import boards, formats, levels, monitoring, root, scores, sessions
+from scoresvc.api import boards, formats, levels, monitoring, root, scores, sessions, users
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
@@ -12,19 +12,38 @@ from scoresvc.api.parameters import (
     KIND_OF_PERIODS,
     LEVEL,
     LIMIT,
+    NAME,
+    NAME_TOO,
     NEIGHBOUR_COUNT,
+    NEW_NAME,
     PERIOD,
     SCORE,
     SCORE_IN_PATH,
+    SECRET,
     SESSION_KEY,
     USER,
     USERS,
 )
-from scoresvc.errors import MetricsNotPublic, NoScore, NotReady, OutOfBounds, ServerOnly, TooFast, TooMany
+from scoresvc.errors import (
+    Banned,
+    Claimed,
+    MetricsNotPublic,
+    NameTaken,
+    NoScore,
+    NotReady,
+    OutOfBounds,
+    SecretNeeded,
+    ServerOnly,
+    TooFast,
+    TooMany,
+)
 from scoresvc.levels import PublicSettings
 from scoresvc.scores import (
     Board,
+    ClaimedUser,
     LevelPage,
+    NamedUser,
+    NewUser,
     PeriodPage,
     PostResult,
     ServiceStatus,
@@ -81,18 +100,75 @@ CALLS = (
         summary="Metrics for Prometheus; without a token where `[metrics] public` is on.",
     ),
     Call(
+        "POST",
+        "/new",
+        sessions.create_user,
+        takes=(NEW_NAME,),
+        gives=NewUser,
+        text=formats.NEW_USER,
+        is_safe=False,
+        is_counted=True,
+        refuses=(TooMany, ServerOnly, NameTaken),
+        summary="Makes a new user, with a secret that is shown once, and logs it in.",
+    ),
+    Call(
         "GET",
         "/<userid>/login",
         sessions.log_in,
-        takes=(USER,),
+        takes=(USER, SECRET, NAME_TOO),
         gives=Session,
         text=formats.KEY,
         other_paths=("/<userid>", "/<userid>/#"),
         other_methods=("POST",),  # for clients that cache whatever they GET
         is_safe=False,
         is_counted=True,
-        refuses=(TooMany,),
+        refuses=(TooMany, ServerOnly, SecretNeeded, Banned, NameTaken),
         summary="Logs a user in: the key is good for ten minutes.",
+    ),
+    Call(
+        "POST",
+        "/<userid>/claim",
+        users.claim,
+        takes=(USER, SESSION_KEY),
+        gives=ClaimedUser,
+        text=formats.SECRET,
+        is_safe=False,
+        is_counted=True,
+        refuses=(TooMany, Claimed),
+        summary="Gives a user a secret, which each login needs from then on.",
+    ),
+    Call(
+        "GET",
+        "/<userid>/name",
+        users.name,
+        takes=(USER,),
+        gives=NamedUser,
+        text=formats.NAME,
+        summary="The name of a user.",
+    ),
+    Call(
+        "PUT",
+        "/<userid>/name",
+        users.set_name,
+        takes=(USER, NAME, SESSION_KEY),
+        gives=NamedUser,
+        text=formats.NAME,
+        is_safe=False,
+        is_counted=True,
+        refuses=(TooMany, NameTaken),
+        summary="Gives a user a name; the answer is the name as it is kept.",
+    ),
+    Call(
+        "DELETE",
+        "/<userid>/name",
+        users.delete_name,
+        takes=(USER, SESSION_KEY),
+        gives=NamedUser,
+        text=formats.NAME,
+        is_safe=False,
+        is_counted=True,
+        refuses=(TooMany,),
+        summary="Takes the name of a user away.",
     ),
     Call(
         "GET",

@@ -11,7 +11,18 @@ import msgspec
 from scoresvc.errors import Refusal
 from scoresvc.levels import write_settings
 from scoresvc.limits import COUNT_DEFAULT
-from scoresvc.scores import Board, LevelPage, PeriodPage, ServiceStatus, Session, Standing, Timestamp
+from scoresvc.scores import (
+    Board,
+    ClaimedUser,
+    LevelPage,
+    NamedUser,
+    NewUser,
+    PeriodPage,
+    ServiceStatus,
+    Session,
+    Standing,
+    Timestamp,
+)
 from scoresvc.times import format_time
 
 TEXT = "text/plain; charset=utf-8"
@@ -35,8 +46,8 @@ def _write_user_scores(board: Board | str) -> str:
 
 
 def write_lines(board: Board) -> str:
-    """Writes a line for each entry: rank, user, score, name with tabs between them; users have no names yet."""
-    return "".join([f"{each.rank}\t{each.user_id}\t{each.score}\t\n" for each in board.entries])
+    """Writes a line for each entry: rank, user, score, name with tabs between them."""
+    return "".join([f"{each.rank}\t{each.user_id}\t{each.score}\t{each.name or ''}\n" for each in board.entries])
 
 
 def _write_level_scores(bests: Sequence[tuple[int, int]]) -> str:
@@ -55,6 +66,18 @@ def _write_key(session: Session) -> str:
     return session.key
 
 
+def _write_new_user(user: NewUser) -> str:
+    return f"user={user.user_id}\nsecret={user.secret}\nsessionkey={user.key}\n"
+
+
+def _write_secret(user: ClaimedUser) -> str:
+    return user.secret
+
+
+def _write_name(user: NamedUser) -> str:
+    return user.name or ""
+
+
 def _write_rank(standing: Standing) -> str:
     return str(standing.rank)
 
@@ -65,6 +88,9 @@ def _write_status(status: ServiceStatus) -> str:
 
 GREETING = TextFormat(str, "`Hello, World!`")
 KEY = TextFormat(_write_key, "`<sessionkey>`: 32 letters and digits")
+NEW_USER = TextFormat(_write_new_user, "a line each: `user=<userid>`, `secret=<secret>`, `sessionkey=<sessionkey>`")
+SECRET = TextFormat(_write_secret, "`<secret>`: 32 letters and digits")
+NAME = TextFormat(_write_name, "`<name>`, nothing where there is none")
 NOTHING = TextFormat(lambda value: "", "nothing")
 METRICS = TextFormat(str, "metrics", "text/plain; version=0.0.4; charset=utf-8")
 HEALTH = TextFormat(_write_status, "`ok`")

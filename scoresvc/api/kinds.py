@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from scoresvc.errors import (
     BadCount,
     BadCursor,
+    BadName,
     BadNumber,
     BadPeriod,
     BadScore,
@@ -17,7 +18,8 @@ from scoresvc.errors import (
     Refusal,
 )
 from scoresvc.levels import PERIOD_KINDS
-from scoresvc.limits import COUNT_MAX, UINT31_MAX
+from scoresvc.limits import COUNT_MAX, NAME_BYTES_MAX, NAME_CHARACTERS_MAX, UINT31_MAX
+from scoresvc.names import read_name
 from scoresvc.periods import PeriodWish, read_wish
 
 _NUMBER = re.compile("[0-9]{1,10}")
@@ -100,6 +102,19 @@ class UserList:
             raise BadUsers(name) from None
 
 
+class Name:
+    """A name of a user; the rules are those of names.py."""
+
+    refuses: ClassVar[Refusals] = (BadName,)
+    schema: ClassVar[Schema] = {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX}
+
+    def read(self, name: str, text: str) -> str:
+        try:
+            return read_name(text, NAME_CHARACTERS_MAX, NAME_BYTES_MAX)
+        except ValueError as error:
+            raise BadName(str(error)) from None
+
+
 class Cursor:
     """The `next` of an earlier answer; only the storage, which signed it, can tell whether it is one."""
 
@@ -132,6 +147,7 @@ class PeriodKind:
         return text
 
 
+NAME = Name()
 UINT31 = Uint31()
 SCORE = Score()
 COUNT = Count()

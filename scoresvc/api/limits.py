@@ -11,7 +11,7 @@ from scoresvc.config import Config
 from scoresvc.errors import TooMany
 from scoresvc.rate_limits import BUCKETS_MAX, Rate, RateLimiter
 
-LIMITS = 4
+LIMITS = 5
 
 
 class Limits:
@@ -32,6 +32,7 @@ class Limits:
         self.posts_of_user = limiter(options.posts_per_user)
         self.posts = limiter(options.posts_per_address)
         self.logins = limiter(options.logins_per_address)
+        self.new_users = limiter(options.new_per_address)
         self.wrong_keys = limiter(options.wrong_keys_per_address)
 
 
@@ -47,6 +48,9 @@ class Client:
     def count_login(self) -> None:
         self._count_by_address(self._limits.logins, "logins from this address")
 
+    def count_new_user(self) -> None:
+        self._count_by_address(self._limits.new_users, "new users from this address")
+
     def count_post(self, user_id: int) -> None:
         limits = self._limits
         if limits.posts_of_user.is_on:
@@ -54,7 +58,7 @@ class Client:
         self._count_by_address(limits.posts, "posts from this address")
 
     def count_wrong_key(self) -> None:
-        """To be called before a wrong key is refused: whoever has a right one is never asked to wait."""
+        """To be called before a wrong key or secret is refused: whoever has a right one is never asked to wait."""
         self._count_by_address(self._limits.wrong_keys, "wrong keys from this address")
 
     def _count_by_address(self, limiter: RateLimiter, what: str) -> None:

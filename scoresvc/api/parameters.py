@@ -6,40 +6,27 @@ it, values are valid and nothing checks them again.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import unquote_plus
 
 from scoresvc.api import kinds
-from scoresvc.api.bodies import BodyForm, Fields, read_fields
 from scoresvc.api.kinds import COUNT, CURSOR, PERIOD_KIND, PERIOD_NAME, UINT31, USER_LIST, Kind, Refusals
-from scoresvc.api.request import Request
+from scoresvc.api.sent import Sent, read_once
 from scoresvc.errors import (
     BadContentLength,
     BadFormat,
     BodyCutShort,
     BodyTooLarge,
-    BracketedParameter,
     ConflictingParameters,
     MalformedBody,
-    Refusal,
     RepeatedParameter,
     Unauthorized,
-    UnknownParameter,
     UnsupportedCharset,
     UnsupportedContentCoding,
 )
-from scoresvc.limits import BODY_BYTES_MAX, COUNT_DEFAULT, COUNT_MAX
+from scoresvc.limits import COUNT_DEFAULT, COUNT_MAX, NAME_CHARACTERS_MAX
 from scoresvc.periods import WISH_ALL
-
-QUERIES_CACHED = 4096  # of each call
-QUERY_CHARACTERS_CACHED_MAX = 100
-LIST_EXAMPLE = "{}=1,2"
-
-NO_FIELDS: Fields = MappingProxyType({})
 
 BODY_REFUSALS = (
     BodyTooLarge,
@@ -49,42 +36,6 @@ BODY_REFUSALS = (
     UnsupportedCharset,
     UnsupportedContentCoding,
 )
-
-
-class Sent:
-    """What a client sent with a request: all that the parameters of a call read."""
-
-    __slots__ = ("_body_form", "_query", "_query_reader", "fields", "request")
-
-    def __init__(self, request: Request, query_reader: QueryReader, body_form: BodyForm) -> None:
-        self.request = request
-        self.fields = NO_FIELDS  # of the body, once a parameter that is in it has been read
-        self._query_reader = query_reader
-        self._body_form = body_form
-        self._query: Mapping[str, str] | None = None
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        """Each parameter of the query by name, once. Raises as QueryReader.read.
-
-        It is read when the first parameter asks for it: what stands before that in a call's `takes` is refused first.
-        """
-        if self._query is None:  # a cached_property has a lock before Python 3.12, for which all threads would queue
-            self._query = self._query_reader.read(self.request.query)
-        return self._query
-
-    def read_body(self) -> Fields:
-        """Returns the fields of the body. Raises BODY_REFUSALS, and what `read_fields` raises."""
-        if self.fields is not NO_FIELDS:
-            return self.fields
-        request = self.request
-        body = request.body
-        if isinstance(body, Refusal):
-            raise body
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge
-        self.fields = fields = read_fields(request.headers, body, self._body_form)
-        return fields
 
 
 @dataclass(frozen=True)
@@ -159,6 +110,49 @@ class BodyParameter:
         return self.kind.read(self.name, sent.read_body().get(self.name, ""))
 
 
+@dataclass(frozen=True)
+class TextParameter:
+    """A parameter of the query, or among the other fields of a body that the call reads; None where it is empty."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+    scales: ClassVar[bool] = False
+
+    @property
+    def argument(self) -> str:
+        return self.name
+
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def refuses(self) -> Refusals:
+        return (*self.kind.refuses, RepeatedParameter)
+
+    def read(self, sent: Sent) -> Any:
+        text = read_once(self.name, sent.query, sent.fields)
+        return self.kind.read(self.name, text) if text else None
+
+
+@dataclass(frozen=True)
+class TextBodyParameter(TextParameter):
+    """The same, which may also be the whole body."""
+
+    @property
+    def refuses(self) -> Refusals:
+        return (*super().refuses, *BODY_REFUSALS)
+
+    def read(self, sent: Sent) -> Any:
+        text = sent.read_body().get(self.name) or None  # an empty body is none
+        if text is not None and self.name in sent.query:
+            raise RepeatedParameter(self.name)
+        text = text or sent.query.get(self.name)
+        return self.kind.read(self.name, text) if text else None
+
+
 def read_bearer(headers: Mapping[str, str]) -> str:
     """Returns the credentials in `Authorization: Bearer` (RFC 6750), empty where there are none."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
@@ -193,46 +187,26 @@ class SessionKeyParameter:
         return key
 
 
-class QueryReader:
-    """Reads the queries of one call, which takes `names`, of them none of `exclusions` beside its key.
+@dataclass(frozen=True)
+class SecretParameter:
+    """The secret of a user from the query or `Authorization: Bearer` (RFC 6750), but from one only."""
 
-    `lists` are those names that take a list. A name that begins with `_` is ignored on every call: game engines and
-    JavaScript libraries add one with a number that is never the same, so that no cache answers.
-    """
+    name: str
+    meaning: str
 
-    def __init__(
-        self, names: tuple[str, ...], exclusions: Mapping[str, tuple[str, ...]], lists: Container[str]
-    ) -> None:
-        self._names = names
-        self._exclusions = exclusions
-        self._lists = lists
-        self._read_cached = lru_cache(QUERIES_CACHED)(self._read)
+    argument: ClassVar[str] = "secret"
+    scales: ClassVar[bool] = False
+    refuses: ClassVar[Refusals] = (RepeatedParameter,)
 
-    def read(self, query: str) -> Mapping[str, str]:
-        """Raises UnknownParameter, BracketedParameter, RepeatedParameter, ConflictingParameters."""
-        return self._read_cached(query) if len(query) <= QUERY_CHARACTERS_CACHED_MAX else self._read(query)
+    @property
+    def query_names(self) -> tuple[str, ...]:
+        return (self.name,)
 
-    def _read(self, query: str) -> Mapping[str, str]:
-        parameters: dict[str, str] = {}
-        for field in query.split("&"):
-            name, _, value = (unquote_plus(part) for part in field.partition("="))
-            if not field or name.startswith("_"):
-                continue
-            if name not in self._names:
-                raise self._refuse(name)
-            if name in parameters:
-                raise RepeatedParameter(name, LIST_EXAMPLE.format(name) if name in self._lists else "")
-            parameters[name] = value
-        for name, others in self._exclusions.items():
-            if name in parameters and not parameters.keys().isdisjoint(others):
-                raise ConflictingParameters(name, others)
-        return parameters
-
-    def _refuse(self, name: str) -> Refusal:
-        list_name, bracket, _ = name.partition("[")
-        if bracket and list_name in self._lists:
-            return BracketedParameter(list_name, LIST_EXAMPLE.format(list_name))
-        return UnknownParameter(self._names)
+    def read(self, sent: Sent) -> str | None:
+        bearer, secret = read_bearer(sent.request.headers), sent.query.get(self.name)
+        if bearer and (secret is not None or "," in bearer):
+            raise RepeatedParameter("the secret")
+        return bearer or secret
 
 
 @dataclass(frozen=True)
@@ -257,7 +231,10 @@ class FormatParameter:
         return word is not None
 
 
-PlayerParameter = PathParameter | QueryParameter | BodyParameter | SessionKeyParameter | FormatParameter
+PlayerParameter = (
+    PathParameter | QueryParameter | BodyParameter | TextParameter | SessionKeyParameter | SecretParameter
+    | FormatParameter
+)  # fmt: skip
 
 LEVEL = PathParameter("levelid", "level_id", UINT31, "the level")
 USER = PathParameter("userid", "user_id", UINT31, "the user")
@@ -267,6 +244,10 @@ FORMAT = FormatParameter("format", "`lines`: a line for each entry, rank, user, 
 SESSION_KEY = SessionKeyParameter(
     "sessionkey", "the key of a login; or in that form or JSON; or `Authorization: Bearer`"
 )
+SECRET = SecretParameter("secret", "the secret of a user who has one; or `Authorization: Bearer`")
+NAME = BodyParameter("name", kinds.NAME, f"the body is the name, 1 to {NAME_CHARACTERS_MAX} characters")
+NEW_NAME = TextBodyParameter("name", kinds.NAME, "a name for the user, in the query, a form or JSON")
+NAME_TOO = TextParameter("name", kinds.NAME, "a name for the user, at the same time")
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
 USERS = QueryParameter(

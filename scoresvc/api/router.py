@@ -20,11 +20,12 @@ from scoresvc.api.parameters import (
     FormatParameter,
     PathParameter,
     QueryParameter,
-    QueryReader,
-    Sent,
     SessionKeyParameter,
+    TextBodyParameter,
+    TextParameter,
 )
 from scoresvc.api.request import Headers, Request
+from scoresvc.api.sent import QueryReader, Sent
 from scoresvc.errors import FractionInPath, MethodNotAllowed, Refusal, UnknownPath
 
 PATHS_CACHED = 4096
@@ -36,7 +37,8 @@ REVALIDATE = Headers((("Cache-Control", "no-cache"),))
 
 _FRACTION = re.compile(r"(?<=[0-9])\.[0-9]*$")
 
-IN_BODY = (BodyParameter, FieldParameter, SettingsParameter)
+WHOLE_BODY = (BodyParameter, TextBodyParameter)
+IN_BODY = (*WHOLE_BODY, FieldParameter, SettingsParameter)
 
 Arguments = dict[str, Any]
 
@@ -121,9 +123,9 @@ def _make_body_form(parameters: Sequence[Parameter]) -> BodyForm:
     names = [
         each.query_names if isinstance(each, SettingsParameter) else (each.name,)
         for each in parameters
-        if isinstance(each, (*IN_BODY, SessionKeyParameter))
+        if isinstance(each, (*IN_BODY, TextParameter, SessionKeyParameter))
     ]
-    whole = next((each.name for each in parameters if isinstance(each, BodyParameter)), "")
+    whole = next((each.name for each in parameters if isinstance(each, WHOLE_BODY)), "")
     return BodyForm(tuple(itertools.chain(*names)), whole)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scoresvc.api.limits import Client
-from scoresvc.errors import OutOfBounds, ServerOnly, TooFast, Unauthorized
+from scoresvc.api.sessions import find_session
+from scoresvc.errors import OutOfBounds, ServerOnly, TooFast
 from scoresvc.levels import LevelSettings
 from scoresvc.limits import UINT31_MAX
 from scoresvc.scores import PostResult
@@ -21,10 +22,7 @@ def post_and_rank(store: Store, client: Client, level_id: int, score: int, sessi
 
 def _find_user(store: Store, client: Client, level_id: int, score: int, session_key: str) -> int:
     """Returns the user who may post this. Raises Unauthorized, TooMany, ServerOnly, OutOfBounds, TooFast."""
-    session = store.sessions.find(session_key)
-    if session is None:
-        client.count_wrong_key()
-        raise Unauthorized
+    session = find_session(store, client, session_key)
     client.count_post(session.user_id)
     settings = store.levels.settings_of(level_id)
     if settings.posts == "server":

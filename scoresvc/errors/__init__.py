@@ -57,6 +57,7 @@ from scoresvc.errors.requests import (
     UnsupportedCharset,
     UnsupportedContentCoding,
 )
+from scoresvc.errors.users import BadName, Claimed, LoginByServerOnly, NameTaken, SecretNeeded
 
 __all__ = [
     "SCORE_EXAMPLES",
@@ -64,6 +65,7 @@ __all__ = [
     "BadCount",
     "BadCursor",
     "BadFormat",
+    "BadName",
     "BadNumber",
     "BadPeriod",
     "BadRowNumber",
@@ -75,13 +77,16 @@ __all__ = [
     "BodyCutShort",
     "BodyTooLarge",
     "BracketedParameter",
+    "Claimed",
     "ConflictingParameters",
     "FractionInPath",
     "HasScores",
     "InternalError",
+    "LoginByServerOnly",
     "MalformedBody",
     "MethodNotAllowed",
     "MetricsNotPublic",
+    "NameTaken",
     "NoScore",
     "NoSuchAction",
     "NoSuchPeriod",
@@ -93,6 +98,7 @@ __all__ = [
     "OutOfBounds",
     "Refusal",
     "RepeatedParameter",
+    "SecretNeeded",
     "ServerOnly",
     "StartError",
     "Superseded",

@@ -27,7 +27,7 @@ class Banned(Refusal):
 
 
 class ServerOnly(Refusal):
-    """Only the game's own server may post to the level."""
+    """Only the game's own server may post to the level, or logs users in: `posts`, `[users] logins`."""
 
     status = "403 Forbidden"
     code = "server_only"

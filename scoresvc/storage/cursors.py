@@ -21,13 +21,13 @@ class Cursors:
         self._key = key
 
     def write(self, level_id: int, position: Position, period: int = 0) -> str:
-        packed = _POSITION.pack(*position)
+        packed = _POSITION.pack(position.score, position.reached_at, position.user_id)
         return base64.urlsafe_b64encode(packed + self._sign(level_id, period, packed)).rstrip(b"=").decode("ascii")
 
     def read(self, level_id: int, cursor: str, period: int = 0) -> Position:
         """Returns the position that `write` made `cursor` for. Raises BadCursor for any other text."""
         try:
-            position = Position._make(_POSITION.unpack(base64.urlsafe_b64decode(f"{cursor}==")[: _POSITION.size]))
+            position = Position(*_POSITION.unpack(base64.urlsafe_b64decode(f"{cursor}==")[: _POSITION.size]))
         except (ValueError, struct.error):
             raise BadCursor from None
         if not hmac.compare_digest(self.write(level_id, position, period).encode(), cursor.encode()):

@@ -10,6 +10,7 @@ import msgspec
 from scoresvc.actions import ActionRecord, Ban
 from scoresvc.levels import LevelSettings
 from scoresvc.limits import UINT31_MAX
+from scoresvc.storage.users import UserLedger
 
 OwnSettings = dict[str, Any]  # what is set for one level, by name, in the form of LevelSettings
 
@@ -63,10 +64,11 @@ class Done(NamedTuple):
     undoes: int | None = None
 
 
-class Ledger(Protocol):
+class Ledger(UserLedger, Protocol):
     """Reads and writes of one transaction."""
 
     defaults: LevelSettings  # of [levels]
+    names_are_unique: bool
     now: int  # Unix microseconds
 
     def lock_level(self, level_id: int) -> None:
@@ -117,6 +119,8 @@ class Ledger(Protocol):
     def put_ban(self, ban: Ban) -> None: ...
 
     def delete_ban(self, user_id: int) -> None: ...
+
+    def delete_sessions(self, user_id: int) -> None: ...
 
     def delete_user(self, user_id: int) -> bool:
         """Deletes all about a user from all tables, so that no trace is left in the files.

@@ -3,9 +3,9 @@
 Theory of operation: an action changes states of submissions, a ban or the settings of a level; then the boards of
 those users and levels are made again from the submissions, see rebuilding.py. All of it happens in one transaction of
 a `Ledger`, which the engine opens, and takes back where a refusal is raised. What an action did is recorded in parts:
-`after` has "submissions" (how many it changed), "ban" or "settings", and by that part it is undone. A submission knows
-the action that changed its state last and the state before; so an action can be undone only while all that it changed
-still know it. Undoing is an action, too, with the same part, so it can be undone.
+`after` has "submissions" (how many it changed), "ban", "name" or "settings", and by that part it is undone. A
+submission knows the action that changed its state last and the state before; so an action can be undone only while all
+that it changed still know it. Undoing is an action, too, with the same part, so it can be undone.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from scoresvc.actions import (
     BanUser,
     ClearLevel,
     EndBan,
+    EndSecret,
     EndToken,
     EraseUser,
     RemoveScore,
     RemoveSubmission,
+    RenameUser,
     ResetLevel,
     RestoreSubmission,
     SetLevel,
@@ -35,6 +37,7 @@ from scoresvc.scores import Timestamp
 from scoresvc.storage.bans import ban_user, end_ban, undo_ban
 from scoresvc.storage.ledger import Done, Ledger
 from scoresvc.storage.level_changes import reset_level, set_level, undo_settings
+from scoresvc.storage.renaming import end_secret, rename_user, undo_name
 from scoresvc.storage.submission_states import (
     approve_submission,
     clear_level,
@@ -48,8 +51,8 @@ from scoresvc.storage.submission_states import (
 def perform(ledger: Ledger, actor: str, action: Action, now: int) -> ActionRecord | None:
     """Does an action at a time in Unix microseconds, and records it; None where there was nothing to do.
 
-    Raises BadValue, NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, HasScores, Superseded,
-    NotUndoable: then the transaction is to be taken back.
+    Raises BadValue, NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, NameTaken, HasScores,
+    Superseded, NotUndoable: then the transaction is to be taken back.
     """
     action_id = ledger.next_action_id()
     done = ACTIONS[type(action)](ledger, action, action_id)
@@ -99,6 +102,7 @@ def _undo(ledger: Ledger, action: UndoAction, action_id: int) -> Done | None:
 UNDOING: dict[str, Callable[[Ledger, ActionRecord, int], Done | None]] = {
     "submissions": undo_states,
     "ban": undo_ban,
+    "name": undo_name,
     "settings": undo_settings,
 }
 ACTIONS: dict[type[Action], Callable[[Ledger, Any, int], Done | None]] = {
@@ -109,6 +113,8 @@ ACTIONS: dict[type[Action], Callable[[Ledger, Any, int], Done | None]] = {
     BanUser: ban_user,
     EndBan: end_ban,
     EraseUser: _erase_user,
+    RenameUser: rename_user,
+    EndSecret: end_secret,
     SetLevel: set_level,
     ResetLevel: reset_level,
     ClearLevel: clear_level,

@@ -109,15 +109,14 @@ def read_users(snapshot: Snapshot, view: View, user_ids: Sequence[int]) -> Board
 
 
 def make_standing(view: View, position: Position, rank: int, players: int) -> Standing:
-    score, reached_at, user_id = position
     return Standing(
         view.level_id,
-        user_id,
-        turn(score, view.settings.order),
+        position.user_id,
+        turn(position.score, view.settings.order),
         rank,
         players,
         percentile(rank, players),
-        Timestamp(reached_at),
+        Timestamp(position.reached_at),
         **view.fields(),
     )
 
@@ -125,7 +124,7 @@ def make_standing(view: View, position: Position, rank: int, players: int) -> St
 def make_entry(rank: int, position: Position, settings: LevelSettings) -> Entry:
     score = turn(position.score, settings.order)
     text = format_score(score, settings) if settings.has_format else msgspec.UNSET
-    return Entry(rank, position.user_id, score, Timestamp(position.reached_at), text)
+    return Entry(rank, position.user_id, score, Timestamp(position.reached_at), position.name, text)
 
 
 def _make_board(

@@ -12,7 +12,10 @@ from scoresvc.periods import Period, PeriodWish
 from scoresvc.scores import (
     ActiveSession,
     Board,
+    ClaimedUser,
     LevelPage,
+    NamedUser,
+    NewUser,
     PeriodPage,
     PostResult,
     Session,
@@ -38,14 +41,39 @@ class Sizes(NamedTuple):
 class SessionStore(Protocol):
     """Begins sessions and finds them by key. Methods raise Unavailable where the database cannot serve them."""
 
-    def log_in(self, user_id: int) -> Write[Session]:
-        """Begins a session, which is stored when the write is done. It, or the write, raises Banned."""
+    def log_in(
+        self, user_id: int, secret: str | None = None, name: str | None = None, on_wrong: Callable[[], object] = ...
+    ) -> Write[Session]:
+        """Begins a session, which is stored when the write is done, and gives the user a name.
+
+        Calls `on_wrong` before it refuses a secret. It, or the write, raises LoginByServerOnly, SecretNeeded, Banned,
+        BadName, NameTaken, and what `on_wrong` raises.
+        """
+
+    def log_in_for_server(self, user_id: int | None, external: str | None, name: str | None) -> Write[Session]:
+        """As `log_in`, without a secret: of a user, or of the one whom the game's server knows by `external`."""
+
+    def create_user(self, name: str | None) -> Write[NewUser]:
+        """Begins a session of a user of whom nothing is stored. Raises as `log_in`."""
 
     def find(self, key: str) -> ActiveSession | None:
         """Returns None where no session has this key, or it has expired."""
 
     def delete_expired(self, count: int) -> int:
         """Deletes `count` sessions at most that have expired; returns how many."""
+
+
+class UserStore(Protocol):
+    """Knows users by more than their number. Methods raise Unavailable where the database cannot serve them."""
+
+    def claim(self, user_id: int) -> Write[ClaimedUser]:
+        """Gives a user a secret, which every login needs from then on. The write raises Claimed."""
+
+    def rename(self, user_id: int, name: str | None) -> Write[NamedUser]:
+        """Gives a user a name, or takes it away. It, or the write, raises BadName, NameTaken."""
+
+    def name_of(self, user_id: int) -> NamedUser:
+        """Returns the name as others see it: that of a user with a ban, hidden or not, is None."""
 
 
 class ScoreStore(Protocol):
@@ -111,8 +139,8 @@ class AdminStore(Protocol):
     def perform(self, actor: str, action: AnyAction) -> Write[ActionRecord | None]:
         """Does `action` with all that follows from it, and records it; None where there was nothing to do.
 
-        The write raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, BadSetting, HasScores,
-        Superseded, NotUndoable.
+        The write raises NoScore, NoSuchSubmission, NoSuchAction, NoSuchToken, TokenExists, NameTaken, BadSetting,
+        HasScores, Superseded, NotUndoable.
         """
 
     def maintain(self, count: int) -> int:
@@ -164,6 +192,7 @@ class Store(NamedTuple):
     """All that is stored. The numbers that come in are valid, 0 to 2147483647."""
 
     sessions: SessionStore
+    users: UserStore
     scores: ScoreStore
     boards: BoardStore
     levels: LevelStore

@@ -58,4 +58,5 @@ def path_of(call: Call, **others: str) -> str:
 
 
 def body_of(call: Call) -> str:
-    return "score=7" if any(each.name == "score" for each in call.takes) else ""
+    names = {each.name for each in call.takes}
+    return "score=7" if "score" in names else "name=Ann" if call.path.endswith("/name") and "name" in names else ""

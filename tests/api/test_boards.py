@@ -105,8 +105,8 @@ def test_a_list_in_json_says_ranks_times_and_players(app: TestApp, fill: Fill) -
         "level": 2,
         "players": 2,
         "entries": [
-            {"rank": 1, "user": 4711, "score": 1500, "reached_at": STARTED},
-            {"rank": 2, "user": 131, "score": 1220, "reached_at": STARTED},
+            {"rank": 1, "user": 4711, "score": 1500, "reached_at": STARTED, "name": None},
+            {"rank": 2, "user": 131, "score": 1220, "reached_at": STARTED, "name": None},
         ],
         "next": None,
         "period": "all",

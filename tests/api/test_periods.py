@@ -248,7 +248,7 @@ def test_the_periods_with_scores_come_newest_first(app: TestApp, clock: Clock) -
     assert (newest["period"], newest["players"], newest["closed"]) == ("2026-11-27", 1, False)
     assert oldest == {
         "players": 2,
-        "first": {"rank": 1, "user": 2, "score": 60, "reached_at": oldest["first"]["reached_at"]},
+        "first": {"rank": 1, "user": 2, "score": 60, "reached_at": oldest["first"]["reached_at"], "name": None},
         "period": "2026-11-25",
         "starts_at": "2026-11-25T00:00:00.000Z",
         "ends_at": "2026-11-26T00:00:00.000Z",

@@ -109,3 +109,20 @@ def test_a_database_that_cannot_be_opened_ends_the_start_with_one_line(tmp_path:
 
     with pytest.raises(AssertionError, match=r"^the server did not start: scoresvc: cannot open the database"):
         Server(tmp_path, processes=2)
+
+
+def test_users_are_made_named_and_claimed_by_all_processes(tmp_path: Path) -> None:
+    with Server(tmp_path, "--processes", "2") as server:
+        _, made = server.call("POST", "/new", "name=Ann")
+        user = dict(line.split("=") for line in made.splitlines())
+        _, key = server.call("GET", "/7/login?name=Bob")
+        status, secret = server.call("POST", f"/7/claim?sessionkey={key}")
+        for _ in range(4):  # a new connection each, so both processes
+            assert server.call("GET", f"/{user['user']}/name") == (200, "Ann")
+            assert server.call("GET", "/7/name") == (200, "Bob")
+            assert server.call("GET", f"/7/login?secret={secret}")[0] == 200
+            assert server.call("GET", f"/{user['user']}/login")[0] == 401
+            assert server.call("POST", f"/7/claim?sessionkey={key}")[0] == 409
+
+    assert status == 200
+    assert "Traceback" not in server.log

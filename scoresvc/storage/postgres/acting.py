@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import partial
 
 from scoresvc.actions import Action, ActionRecord, AnyAction, BanUser, EndBan, EraseUser, UndoAction
+from scoresvc.config import Config
 from scoresvc.errors import Refusal
-from scoresvc.levels import LevelOptions
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
@@ -40,12 +40,13 @@ class QueuedActions:
     def __init__(
         self,
         transactions: PipelinedTransactions,
-        options: LevelOptions,
+        config: Config,
         clock: Callable[[], float] | None,
         version: RuleVersion,
     ) -> None:
         self._transactions = transactions
-        self._options = options
+        self._levels = config.levels
+        self._names_are_unique = config.users.unique_names
         self._clock = clock
         self._version = version
         self._workers = Workers("operator", 1, self._act_all, _nothing)
@@ -75,7 +76,7 @@ class QueuedActions:
             connection.execute(LOCK_ACTIONS)
             connection.execute(LOCK_BANS_ALONE if isinstance(action, ABOUT_BANS) else LOCK_BANS)
             now = self._now(connection)
-            ledger = PostgresLedger(connection, self._options, now)
+            ledger = PostgresLedger(connection, self._levels, now, self._names_are_unique)
             return perform(ledger, actor, action, now), ledger
 
         timeout = BAN_LOCK_TIMEOUT if isinstance(action, ABOUT_BANS) else LOCK_TIMEOUT

@@ -149,8 +149,9 @@ class SharedSnapshot(NamedTuple):
     def position(self, board: BoardId, user_id: int) -> Position | None:
         rows = self._read(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM scores
+              LEFT JOIN users USING (user_id)
              WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = %(user_id)s
             """,
             **board._asdict(),
@@ -161,8 +162,9 @@ class SharedSnapshot(NamedTuple):
     def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
         return self._read(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM scores
+              LEFT JOIN users USING (user_id)
              WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = ANY(%(user_ids)s::int[])
              ORDER BY score DESC, reached_at, user_id
             """,
@@ -174,24 +176,27 @@ class SharedSnapshot(NamedTuple):
         """Those with the score of `position`, then those with a lower one."""
         return self._read(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = %(level_id)s
-                       AND period = %(period)s
-                       AND score = %(score)s
-                       AND (reached_at, user_id) > (%(reached_at)s, %(user_id)s)
-                     ORDER BY reached_at, user_id
-                     LIMIT %(count)s) AS equal
-             UNION ALL
-            SELECT score, reached_at, user_id
-              FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = %(level_id)s AND period = %(period)s AND score < %(score)s
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = %(level_id)s
+                               AND period = %(period)s
+                               AND score = %(score)s
+                               AND (reached_at, user_id) > (%(reached_at)s, %(user_id)s)
+                             ORDER BY reached_at, user_id
+                             LIMIT %(count)s) AS equal
+                     UNION ALL
+                    SELECT score, reached_at, user_id
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = %(level_id)s AND period = %(period)s AND score < %(score)s
+                             ORDER BY score DESC, reached_at, user_id
+                             LIMIT %(count)s) AS lower
                      ORDER BY score DESC, reached_at, user_id
-                     LIMIT %(count)s) AS lower
+                     LIMIT %(count)s) AS page
+              LEFT JOIN users USING (user_id)
              ORDER BY score DESC, reached_at, user_id
-             LIMIT %(count)s
             """,
             **board._asdict(),
             count=count,
@@ -202,24 +207,27 @@ class SharedSnapshot(NamedTuple):
         """Those with the score of `position`, then those with a higher one, the nearest first."""
         return self._read(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = %(level_id)s
-                       AND period = %(period)s
-                       AND score = %(score)s
-                       AND (reached_at, user_id) < (%(reached_at)s, %(user_id)s)
-                     ORDER BY reached_at DESC, user_id DESC
-                     LIMIT %(count)s) AS equal
-             UNION ALL
-            SELECT score, reached_at, user_id
-              FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = %(level_id)s AND period = %(period)s AND score > %(score)s
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = %(level_id)s
+                               AND period = %(period)s
+                               AND score = %(score)s
+                               AND (reached_at, user_id) < (%(reached_at)s, %(user_id)s)
+                             ORDER BY reached_at DESC, user_id DESC
+                             LIMIT %(count)s) AS equal
+                     UNION ALL
+                    SELECT score, reached_at, user_id
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = %(level_id)s AND period = %(period)s AND score > %(score)s
+                             ORDER BY score, reached_at DESC, user_id DESC
+                             LIMIT %(count)s) AS higher
                      ORDER BY score, reached_at DESC, user_id DESC
-                     LIMIT %(count)s) AS higher
+                     LIMIT %(count)s) AS page
+              LEFT JOIN users USING (user_id)
              ORDER BY score, reached_at DESC, user_id DESC
-             LIMIT %(count)s
             """,
             **board._asdict(),
             count=count,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from scoresvc.storage.postgres import distributed, distributed_posting, lists, posting, sessions, transactions
+from scoresvc.storage.postgres import distributed, distributed_posting, lists, posting, session_changes, transactions
 from scoresvc.storage.postgres.boards import SharedBoards
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.distributed_boards import DistributedBoards
@@ -38,7 +38,7 @@ ONE_SERVER = Forms(
     transactions.SETTINGS,
     posting.send_batch,
     lists.LISTS,
-    sessions.PURGE,
+    session_changes.PURGE,
     SharedBoards,
     SharedSizes,
     partial(Workers, "writer", WRITERS),

@@ -15,6 +15,9 @@ from scoresvc.storage.postgres.ledger_rules import PostgresRuleLedger
 class PostgresLedger(PostgresRuleLedger):
     """See `Ledger`."""
 
+    def delete_sessions(self, user_id: int) -> None:
+        self._connection.execute("DELETE FROM sessions WHERE user_id = %(user_id)s", {"user_id": user_id})
+
     def delete_user(self, user_id: int) -> bool:
         """The pages of the tables are overwritten when PostgreSQL reuses them, which nobody here decides."""
         user = {"user_id": user_id}

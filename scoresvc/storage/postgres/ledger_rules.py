@@ -12,18 +12,19 @@ from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import OwnSettings, merge_settings
 from scoresvc.storage.postgres.connections import Connection
-from scoresvc.storage.postgres.ledger_scores import PostgresScoreLedger
+from scoresvc.storage.postgres.ledger_users import PostgresUserLedger
 from scoresvc.storage.rebuilding import oldest_periods
 
 
-class PostgresRuleLedger(PostgresScoreLedger):
+class PostgresRuleLedger(PostgresUserLedger):
     """`now` is in Unix microseconds; methods are told in `Ledger`."""
 
-    def __init__(self, connection: Connection, options: LevelOptions, now: int) -> None:
+    def __init__(self, connection: Connection, options: LevelOptions, now: int, names_are_unique: bool = False) -> None:
         super().__init__(connection)
         self._options = options
         self.now = now
         self.defaults: LevelSettings = options.defaults
+        self.names_are_unique = names_are_unique
 
     def settings_of(self, level_id: int) -> LevelSettings:
         own = self.own_settings(level_id)

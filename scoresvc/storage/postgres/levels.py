@@ -64,9 +64,16 @@ class SharedLevels:
         return PeriodPage(level_id, entries, cursor)
 
     def _make_period(
-        self, settings: LevelSettings, number: int, players: int, score: int, reached_at: int, user_id: int
+        self,
+        settings: LevelSettings,
+        number: int,
+        players: int,
+        score: int,
+        reached_at: int,
+        user_id: int,
+        name: str | None,
     ) -> PeriodEntry:
-        first = make_entry(1, Position(score, reached_at, user_id), settings)
+        first = make_entry(1, Position(score, reached_at, user_id, name), settings)
         return PeriodEntry(players, first, **fields_of(make_period(number, settings.zone, self._clock.now())))
 
 
@@ -87,7 +94,7 @@ LEVELS = """
      LIMIT %(count)s
 """
 PERIODS = """
-    SELECT boards.period, players, first.score, first.reached_at, first.user_id
+    SELECT boards.period, players, first.score, first.reached_at, first.user_id, users.name
       FROM boards
      CROSS JOIN LATERAL (
            SELECT score, reached_at, user_id
@@ -95,6 +102,7 @@ PERIODS = """
             WHERE scores.level_id = %(level_id)s AND scores.period = boards.period
             ORDER BY score DESC, reached_at, user_id
             LIMIT 1) AS first
+      LEFT JOIN users ON users.user_id = first.user_id
      WHERE boards.level_id = %(level_id)s
        AND boards.period BETWEEN %(lowest)s AND %(highest)s
        AND players > 0

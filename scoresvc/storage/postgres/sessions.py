@@ -5,17 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from scoresvc.errors import Banned
-from scoresvc.scores import ActiveSession, Session, Timestamp
+from scoresvc.config import Config
+from scoresvc.errors import Refusal, SecretNeeded
+from scoresvc.scores import ActiveSession, NewUser, Session, Timestamp
+from scoresvc.storage import users
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.postgres.connections import Connection
+from scoresvc.storage.postgres.ledger_users import PostgresUserLedger
 from scoresvc.storage.postgres.reading import Reader
 from scoresvc.storage.postgres.rules import RuleVersion
-from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
+from scoresvc.storage.postgres.session_changes import NewSession, SessionInserts, SessionOutput, send_purge
+from scoresvc.storage.postgres.transactions import PipelinedChange
+from scoresvc.storage.postgres.users import UserTransactions
 from scoresvc.storage.postgres.workers import Writers
+from scoresvc.storage.users import (
+    Entrance,
+    NameRules,
+    as_it_is,
+    draw_candidates,
+    ignore,
+    make_new_user,
+    require_logins,
+)
 from scoresvc.storage.write import Write
 
 if TYPE_CHECKING:
@@ -24,69 +38,44 @@ if TYPE_CHECKING:
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
 
-NewSession = tuple[bytes, int]  # the SHA-256 of the key, the user
 CachedSession = tuple[int, float]  # the user, when it expires by the clock of this process
 
-INSERT = """
-INSERT INTO sessions (key_hash, user_id, expires_at)
-SELECT key_hash, user_id,
-       coalesce(%(now)s::double precision, extract(epoch FROM statement_timestamp())) + %(lifetime)s
-  FROM unnest(%(hashes)s::bytea[], %(users)s::int[]) AS session (key_hash, user_id)
- WHERE NOT EXISTS (SELECT FROM bans WHERE bans.user_id = session.user_id AND NOT hide)
-RETURNING key_hash, expires_at
-"""
-
-TRIM = """
-DELETE FROM sessions
- WHERE key_hash IN (SELECT key_hash
-                      FROM (SELECT key_hash, row_number() OVER (PARTITION BY user_id ORDER BY expires_at DESC) AS place
-                              FROM sessions
-                             WHERE user_id = ANY(%(users)s::int[])) AS own
-                     WHERE place > %(per_user)s)
-RETURNING key_hash
-"""
-
-PURGE = """
-DELETE FROM sessions
- WHERE key_hash IN (SELECT key_hash
-                      FROM sessions
-                     WHERE expires_at <= coalesce(%(now)s::double precision,
-                                                  extract(epoch FROM statement_timestamp()))
-                     ORDER BY expires_at
-                     LIMIT %(count)s
-                       FOR UPDATE SKIP LOCKED)
-"""
+T = TypeVar("T")
 
 
 class SharedSessions:
     """Begins sessions and finds them, see `SessionStore`.
 
-    A session lasts `lifetime` seconds; of a user's the newest `per_user` stay. What a login on another node ends, this
-    one may take for CACHE_AGE_MAX longer; where a user has only one, not. `clock` returns Unix seconds, None stands for
-    the clock of the database: those of the nodes may differ.
+    What a login on another node ends, this one may take for CACHE_AGE_MAX longer; where a user has only one session,
+    not. `clock` returns Unix seconds, None stands for the clock of the database: those of the nodes may differ.
     """
 
     def __init__(
         self,
         reader: Reader,
         workers: Writers,
-        lifetime: int,
-        per_user: int,
+        transactions: UserTransactions,
+        config: Config,
+        names: NameRules,
         clock: Callable[[], float] | None,
         version: RuleVersion,
         purge: LiteralString,
     ) -> None:
         self._reader = reader
         self._workers = workers
-        self._lifetime = lifetime
+        self._transactions = transactions
+        self._users = config.users
+        self._names = names
+        self._lifetime = config.sessions.lifetime
         self._clock = clock
         self._version = version  # an action of an operator may end sessions
         self._local_clock = clock or time.monotonic
-        self._per_user = per_user
-        self._log_in = PipelinedChange("log_in", self._send_replacing if per_user == 1 else self._send_trimming)
-        self._purge = PipelinedChange("purge", partial(_send_purge, purge))
         # With one session per user another node may end any of them at any time.
-        self._cache: Cache[bytes, CachedSession | None] = Cache(0 if per_user == 1 else SESSIONS_CACHED, CACHE_AGE_MAX)
+        count_max = 0 if config.sessions.sessions_max == 1 else SESSIONS_CACHED
+        self._cache: Cache[bytes, CachedSession | None] = Cache(count_max, CACHE_AGE_MAX)
+        self._inserts = SessionInserts(config, clock, self._cache.drop)
+        self._log_in = PipelinedChange("log_in", self._inserts.send)
+        self._purge = PipelinedChange("purge", partial(send_purge, purge))
 
     def reading_with(self, reader: Reader) -> SharedSessions:
         """Returns the same sessions, with the same cache, read by another reader."""
@@ -94,17 +83,59 @@ class SharedSessions:
         other.__dict__.update(self.__dict__, _reader=reader)
         return other
 
-    def log_in(self, user_id: int) -> Write[Session]:
+    def log_in(
+        self, user_id: int, secret: str | None = None, name: str | None = None, on_wrong: Callable[[], object] = ignore
+    ) -> Write[Session]:
+        require_logins(self._users)
+        return self._begin_session(user_id, hash_key(secret or ""), name, on_wrong)
+
+    def log_in_for_server(self, user_id: int | None, external: str | None, name: str | None) -> Write[Session]:
+        if user_id is None:
+            entrance = Entrance(draw_candidates(), external=external, name=self._names.check(name))
+            return self._enter(entrance, make_key(), None, ignore, as_it_is)
+        return self._begin_session(user_id, None, name, ignore)
+
+    def create_user(self, name: str | None) -> Write[NewUser]:
+        require_logins(self._users)
+        secret = make_key()
+        entrance = Entrance(draw_candidates(), secret_hash=hash_key(secret), name=self._names.check(name))
+        return self._enter(entrance, make_key(), None, ignore, lambda session: make_new_user(session, secret, name))
+
+    def _begin_session(
+        self, user_id: int, secret_hash: bytes | None, name: str | None, on_wrong: Callable[[], object]
+    ) -> Write[Session]:
         key = make_key()
-        key_hash = hash_key(key)
+        if name is not None:
+            return self._enter(Entrance((user_id,), name=self._names.check(name)), key, secret_hash, on_wrong, as_it_is)
+        return self._workers.begin(
+            self._log_in,
+            NewSession(hash_key(key), user_id, secret_hash),
+            lambda output: self._finish(user_id, key, on_wrong, output),
+        )
 
-        def finish(expires_at: float | None) -> Session:
-            if expires_at is None:
-                raise Banned
-            self._cache.put(key_hash, self._version.number, (user_id, self._local_clock() + self._lifetime))
-            return Session(user_id, key, Timestamp(expires_at * 1_000_000))
+    def _enter(
+        self,
+        entrance: Entrance,
+        key: str,
+        secret_hash: bytes | None,
+        on_wrong: Callable[[], object],
+        convert: Callable[[Session], T],
+    ) -> Write[T]:
+        def enter(connection: Connection) -> T:
+            user_id = users.enter(PostgresUserLedger(connection), entrance, self._names.are_unique)
+            sent = self._inserts.send(connection, [NewSession(hash_key(key), user_id, secret_hash)])
+            (output,) = sent.outputs()
+            return convert(self._finish(user_id, key, on_wrong, output))
 
-        return self._workers.begin(self._log_in, (key_hash, user_id), finish)
+        return self._transactions.begin(enter)
+
+    def _finish(self, user_id: int, key: str, on_wrong: Callable[[], object], output: SessionOutput) -> Session:
+        if isinstance(output, SecretNeeded):
+            on_wrong()
+        if isinstance(output, Refusal):
+            raise output
+        self._cache.put(hash_key(key), self._version.number, (user_id, self._local_clock() + self._lifetime))
+        return Session(user_id, key, Timestamp(output * 1_000_000))
 
     def find(self, key: str) -> ActiveSession | None:
         key_hash = hash_key(key)
@@ -128,55 +159,3 @@ class SharedSessions:
 
     def delete_expired(self, count: int) -> int:
         return self._workers.begin(self._purge, (self._clock() if self._clock else None, count), int).result()
-
-    def _send(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
-        inserted = connection.execute(
-            INSERT,
-            {
-                "hashes": [key_hash for key_hash, _ in sessions],
-                "users": [user_id for _, user_id in sessions],
-                "lifetime": self._lifetime,
-                "now": self._clock() if self._clock else None,
-            },
-        )
-
-        def outputs() -> list[float | None]:
-            """Returns when each expires; None for that of a user who is banned."""
-            ends = {bytes(key_hash): float(expires_at) for key_hash, expires_at in inserted.fetchall()}
-            return [ends.get(key_hash) for key_hash, _ in sessions]
-
-        return SentChange(outputs)
-
-    def _send_trimming(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
-        sent = self._send(connection, sessions)
-        users = sorted({user_id for _, user_id in sessions})
-        ended = connection.execute(TRIM, {"users": users, "per_user": self._per_user})
-
-        def outputs() -> list[float | None]:
-            for (key_hash,) in ended.fetchall():
-                self._cache.drop(bytes(key_hash))
-            return list(sent.outputs())
-
-        return SentChange(outputs)
-
-    def _send_replacing(self, connection: Connection, sessions: list[NewSession]) -> SentChange[float | None]:
-        """The lock keeps logins of one user over two nodes apart: neither would see the other's session."""
-        users = sorted({user_id for _, user_id in sessions})
-        connection.execute("SELECT pg_advisory_xact_lock(7, user_id) FROM unnest(%s::int[]) AS user_id", [users])
-        connection.execute("DELETE FROM sessions WHERE user_id = ANY(%s::int[])", [users])
-        sent = self._send(connection, sessions)
-        superseded = [key_hash for place, (key_hash, user_id) in enumerate(sessions) if _comes_again(sessions, place)]
-        connection.execute("DELETE FROM sessions WHERE key_hash = ANY(%s::bytea[])", [superseded])
-        return sent
-
-
-def _comes_again(sessions: list[NewSession], place: int) -> bool:
-    """Returns whether the user of a session has a later one in the same batch."""
-    return any(user_id == sessions[place][1] for _, user_id in sessions[place + 1 :])
-
-
-def _send_purge(
-    purge: LiteralString, connection: Connection, slices: list[tuple[float | None, int]]
-) -> SentChange[int]:
-    deleted = [connection.execute(purge, {"now": now, "count": count}) for now, count in slices]
-    return SentChange(lambda: [each.rowcount for each in deleted])

@@ -27,8 +27,10 @@ from scoresvc.storage.postgres.rules import make_post_rules, make_rules
 from scoresvc.storage.postgres.scores import PipelinedScores, level_of
 from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
+from scoresvc.storage.postgres.users import SharedUsers, UserTransactions
 from scoresvc.storage.purging import Purger
 from scoresvc.storage.store import COUNTERS, WRITE_WAIT_MAX, AdminAccess, Store
+from scoresvc.storage.users import NameRules
 
 ENGINE = "PostgreSQL"
 
@@ -37,8 +39,8 @@ class Node:
     """What a process has of the database: connections, and the threads that write and read for it."""
 
     def __init__(self, config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> None:
-        database, sessions = config.database, config.sessions
-        defaults = config.levels.defaults
+        database, defaults = config.database, config.levels.defaults
+        names = NameRules(config.users)
         self._levels = config.levels
         self.counters = _open_counters(config, counted)
         self.pool = ConnectionPool(database.url, database.connections, database.prepare)
@@ -51,14 +53,16 @@ class Node:
         self.lists = ThreadLists(self.reader, forms.lists, defaults.order)
         self.loop_lists = LoopLists(self.pool, self.lists)
         self.rules = make_rules(self.reader, defaults)
+        self.user_transactions = UserTransactions(transactions)
+        self.users = SharedUsers(self.reader, self.user_transactions, names)
         self.sessions = SharedSessions(
-            self.reader, self.writers, sessions.lifetime, sessions.sessions_max, clock, self.rules.version, forms.purge
+            self.reader, self.writers, self.user_transactions, config, names, clock, self.rules.version, forms.purge
         )
         rules = make_post_rules(defaults, config.history.keep)
         self.scores = PipelinedScores(self.writers, clock, forms.send_posts, rules, config.history.tell_held)
         self.sizes = forms.sizes(self.reader, clock)
         self.clock = make_clock(self.reader, clock)
-        self.acting = QueuedActions(transactions, config.levels, clock, self.rules.version)
+        self.acting = QueuedActions(transactions, config, clock, self.rules.version)
         self.maintenance = SharedMaintenance(transactions, self.acting, config, clock)
         self._purger = Purger(self.sessions.delete_expired, self.maintenance.maintain)
         self._purger.start()
@@ -76,6 +80,7 @@ class Node:
         )
         store = Store(
             self.sessions,
+            self.users,
             self.scores,
             self._make_boards(self.reader, self.lists, key),
             SharedLevels(self.reader, self.rules, self.clock, key),
@@ -96,6 +101,7 @@ class Node:
         rules, clock = self.rules.reading_with(refusing), self.clock.reading_with(refusing)
         return store._replace(
             sessions=self.sessions.reading_with(refusing),
+            users=self.users.reading_with(refusing),
             boards=self._make_boards(refusing, self.loop_lists, key),
             levels=SharedLevels(refusing, rules, clock, key),
             admin=admin,
@@ -111,6 +117,7 @@ class Node:
         self._purger.stop()
         self.loop_lists.close()
         self.acting.stop()
+        self.user_transactions.stop()
         self.writers.stop()
         self.lists.stop()
         self._purger.join()

@@ -9,8 +9,8 @@ import msgspec
 
 from scoresvc import errors
 from scoresvc.actions import ActionRecord, AnyAction
+from scoresvc.config import Config
 from scoresvc.errors import Refusal
-from scoresvc.levels import LevelOptions
 from scoresvc.scores import Timestamp
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.sqlite.ledger import SqliteLedger
@@ -29,6 +29,7 @@ REFUSALS: dict[str, type[Refusal]] = {
         errors.NoSuchAction,
         errors.NoSuchToken,
         errors.TokenExists,
+        errors.NameTaken,
         errors.BadSetting,
         errors.BadValue,
         errors.HasScores,
@@ -74,9 +75,10 @@ class Acting:
     are refused before they change anything.
     """
 
-    def __init__(self, announcer: Announcer, options: LevelOptions, clock: Callable[[], float]) -> None:
+    def __init__(self, announcer: Announcer, config: Config, clock: Callable[[], float]) -> None:
         self._announcer = announcer
-        self._options = options
+        self._levels = config.levels
+        self._names_are_unique = config.users.unique_names
         self._clock = clock
         self._touched = Touched()
         self._decoder = msgspec.msgpack.Decoder(tuple[str, AnyAction])
@@ -88,7 +90,7 @@ class Acting:
 
     def _act_one(self, connection: sqlite3.Connection, actor: str, action: AnyAction) -> bytes:
         now = int(self._clock() * 1_000_000)
-        ledger = SqliteLedger(connection, self._touched, self._options, now)
+        ledger = SqliteLedger(connection, self._touched, self._levels, now, self._names_are_unique)
         before = connection.total_changes
         try:
             record = perform(ledger, actor, action, now)

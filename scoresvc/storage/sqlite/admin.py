@@ -137,8 +137,10 @@ class Admin:
             ban = ledger.ban_of(user_id)
             scores = [make_user_score(ledger, *row) for row in connection.execute(SCORES, user).fetchall()]
             submissions = [make_submission(*row) for row in connection.execute(ALL_OF_USER, user).fetchall()]
+            ((name, claimed, external),) = connection.execute(USER, user).fetchall() or [(None, False, None)]
             ((sessions,),) = connection.execute(SESSIONS, user).fetchall()
-        return UserRecord(user_id, ban, tuple(filter(None, scores)), tuple(submissions), sessions)
+        stands = tuple(filter(None, scores))
+        return UserRecord(user_id, name, bool(claimed), external, ban, stands, tuple(submissions), sessions)
 
 
 OF_LEVEL = """
@@ -165,6 +167,11 @@ ALL_OF_USER = """
       FROM submissions
      WHERE user_id = :user_id
      ORDER BY submission_id
+"""
+USER = """
+    SELECT name, secret_hash IS NOT NULL, external
+      FROM users
+     WHERE user_id = :user_id
 """
 SCORES = """
     SELECT level_id, period, score, reached_at

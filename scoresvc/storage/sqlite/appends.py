@@ -115,9 +115,9 @@ TRIGGER = """
          WHERE key_hash IN (
                SELECT key_hash
                  FROM (SELECT key_hash,
-                              row_number() OVER (PARTITION BY user_id ORDER BY expires_at DESC, key_hash IN (
+                              row_number() OVER (PARTITION BY user_id ORDER BY key_hash IN (
                                                  SELECT substr(NEW.hashes, 32 * key + 1, 32)
-                                                   FROM json_each(NEW.sessions)) DESC) AS place
+                                                   FROM json_each(NEW.sessions)) DESC, expires_at DESC) AS place
                          FROM sessions
                         WHERE user_id IN (SELECT json_extract(value, '$[0]')
                                             FROM json_each(NEW.sessions)

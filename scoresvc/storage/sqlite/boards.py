@@ -146,8 +146,9 @@ class BoardSnapshot(NamedTuple):
     def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
         rows = self.connection.execute(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM scores
+              LEFT JOIN users USING (user_id)
              WHERE level_id = :level_id
                AND period = :period
                AND user_id IN (SELECT value FROM json_each(:user_ids))
@@ -161,24 +162,27 @@ class BoardSnapshot(NamedTuple):
         """Returns at most `count` that follow `position`: those with its score, then those with a lower one."""
         rows = self.connection.execute(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = :level_id
-                       AND period = :period
-                       AND score = :score
-                       AND (reached_at, user_id) > (:reached_at, :user_id)
-                     ORDER BY reached_at, user_id
-                     LIMIT :count)
-             UNION ALL
-            SELECT score, reached_at, user_id
-              FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = :level_id AND period = :period AND score < :score
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = :level_id
+                               AND period = :period
+                               AND score = :score
+                               AND (reached_at, user_id) > (:reached_at, :user_id)
+                             ORDER BY reached_at, user_id
+                             LIMIT :count)
+                     UNION ALL
+                    SELECT score, reached_at, user_id
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = :level_id AND period = :period AND score < :score
+                             ORDER BY score DESC, reached_at, user_id
+                             LIMIT :count)
                      ORDER BY score DESC, reached_at, user_id
                      LIMIT :count)
+              LEFT JOIN users USING (user_id)
              ORDER BY score DESC, reached_at, user_id
-             LIMIT :count
             """,
             {**board._asdict(), "count": count, **position._asdict()},
         )
@@ -188,24 +192,27 @@ class BoardSnapshot(NamedTuple):
         """Returns at most `count` that come before `position`, the nearest first."""
         rows = self.connection.execute(
             """
-            SELECT score, reached_at, user_id
+            SELECT score, reached_at, user_id, name
               FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = :level_id
-                       AND period = :period
-                       AND score = :score
-                       AND (reached_at, user_id) < (:reached_at, :user_id)
-                     ORDER BY reached_at DESC, user_id DESC
-                     LIMIT :count)
-             UNION ALL
-            SELECT score, reached_at, user_id
-              FROM (SELECT score, reached_at, user_id
-                      FROM scores
-                     WHERE level_id = :level_id AND period = :period AND score > :score
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = :level_id
+                               AND period = :period
+                               AND score = :score
+                               AND (reached_at, user_id) < (:reached_at, :user_id)
+                             ORDER BY reached_at DESC, user_id DESC
+                             LIMIT :count)
+                     UNION ALL
+                    SELECT score, reached_at, user_id
+                      FROM (SELECT score, reached_at, user_id
+                              FROM scores
+                             WHERE level_id = :level_id AND period = :period AND score > :score
+                             ORDER BY score, reached_at DESC, user_id DESC
+                             LIMIT :count)
                      ORDER BY score, reached_at DESC, user_id DESC
                      LIMIT :count)
+              LEFT JOIN users USING (user_id)
              ORDER BY score, reached_at DESC, user_id DESC
-             LIMIT :count
             """,
             {**board._asdict(), "count": count, **position._asdict()},
         )
@@ -229,8 +236,9 @@ def read_position(connection: sqlite3.Connection, board: BoardId, user_id: int) 
     """Returns None for a user without a score."""
     rows = connection.execute(
         """
-        SELECT score, reached_at, user_id
+        SELECT score, reached_at, user_id, name
           FROM scores
+          LEFT JOIN users USING (user_id)
          WHERE level_id = :level_id AND period = :period AND user_id = :user_id
         """,
         {**board._asdict(), "user_id": user_id},

@@ -15,17 +15,21 @@ from scoresvc.storage.sqlite.versions import SESSIONS
 class SqliteLedger(RuleLedger):
     """See `Ledger`."""
 
+    def delete_sessions(self, user_id: int) -> None:
+        self._touched.rules.add(SESSIONS)
+        self._connection.execute("DELETE FROM sessions WHERE user_id = :user_id", {"user_id": user_id})
+
     def delete_user(self, user_id: int) -> bool:
         user = {"user_id": user_id}
         self._touched.levels.update(self.levels_of(user_id))
-        self._touched.rules.update((user_id, SESSIONS))
+        self._touched.rules.add(user_id)
         self._touched.has_erased = True
         before = self._connection.total_changes
         self.forget_submissions(
             self._fetch("DELETE FROM submissions WHERE user_id = :user_id RETURNING action_id", user)
         )
         self._connection.execute("DELETE FROM scores WHERE user_id = :user_id", user)
-        self._connection.execute("DELETE FROM sessions WHERE user_id = :user_id", user)
+        self.delete_sessions(user_id)
         self._connection.execute("DELETE FROM bans WHERE user_id = :user_id", user)
         self._connection.execute("DELETE FROM users WHERE user_id = :user_id", user)
         self._connection.execute("DELETE FROM keyed_posts WHERE user_id = :user_id", user)

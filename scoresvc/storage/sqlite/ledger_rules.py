@@ -11,19 +11,28 @@ from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import OwnSettings, merge_settings
 from scoresvc.storage.rebuilding import oldest_periods
-from scoresvc.storage.sqlite.ledger_scores import ScoreLedger, Touched
+from scoresvc.storage.sqlite.ledger_scores import Touched
+from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.versions import TOKENS
 
 
-class RuleLedger(ScoreLedger):
+class RuleLedger(SqliteUserLedger):
     """`now` is in Unix microseconds; methods are told in `Ledger`."""
 
-    def __init__(self, connection: sqlite3.Connection, touched: Touched, options: LevelOptions, now: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        touched: Touched,
+        options: LevelOptions,
+        now: int,
+        names_are_unique: bool = False,
+    ) -> None:
         super().__init__(connection, touched)
         self._options = options
         self.now = now
         self.defaults: LevelSettings = options.defaults
+        self.names_are_unique = names_are_unique
 
     def settings_of(self, level_id: int) -> LevelSettings:
         own = self.own_settings(level_id)

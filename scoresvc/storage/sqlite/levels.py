@@ -75,9 +75,16 @@ class Levels:
         return PeriodPage(level_id, entries, cursor)
 
     def _make_period(
-        self, settings: LevelSettings, number: int, players: int, score: int, reached_at: int, user_id: int
+        self,
+        settings: LevelSettings,
+        number: int,
+        players: int,
+        score: int,
+        reached_at: int,
+        user_id: int,
+        name: str | None,
     ) -> PeriodEntry:
-        first = make_entry(1, Position(score, reached_at, user_id), settings)
+        first = make_entry(1, Position(score, reached_at, user_id, name), settings)
         return PeriodEntry(players, first, **fields_of(make_period(number, settings.zone, self._now())))
 
     def _now(self) -> int:
@@ -85,16 +92,17 @@ class Levels:
 
 
 PERIODS = """
-    SELECT boards.period, players, score, reached_at, user_id
+    SELECT boards.period, players, score, reached_at, scores.user_id, name
       FROM boards
       JOIN scores
         ON scores.level_id = boards.level_id
        AND scores.period = boards.period
-       AND user_id = (SELECT user_id
-                        FROM scores AS best
-                       WHERE best.level_id = boards.level_id AND best.period = boards.period
-                       ORDER BY score DESC, reached_at, user_id
-                       LIMIT 1)
+       AND scores.user_id = (SELECT user_id
+                               FROM scores AS best
+                              WHERE best.level_id = boards.level_id AND best.period = boards.period
+                              ORDER BY score DESC, reached_at, user_id
+                              LIMIT 1)
+      LEFT JOIN users ON users.user_id = scores.user_id
      WHERE boards.level_id = :level_id
        AND boards.period BETWEEN :lowest AND :highest
        AND players > 0

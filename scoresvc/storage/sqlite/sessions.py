@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from scoresvc.errors import Banned
-from scoresvc.scores import ActiveSession, Session, Timestamp
+from scoresvc.actions import Ban
+from scoresvc.config import UserOptions
+from scoresvc.errors import Banned, SecretNeeded
+from scoresvc.scores import ActiveSession, NewUser, Session, Timestamp
 from scoresvc.storage.cache import Cache
-from scoresvc.storage.keys import hash_key, make_key
+from scoresvc.storage.keys import hash_key, is_hash_of, make_key
 from scoresvc.storage.purging import Slice
 from scoresvc.storage.sqlite.appends import LOG_IN, Appends, NewSession
 from scoresvc.storage.sqlite.checkpoints import SliceCheckpoints
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.transactions import Begin, Change
+from scoresvc.storage.sqlite.users import KnownUser, Output, UserChanges, user_of
 from scoresvc.storage.sqlite.versions import SESSIONS, LevelVersions
+from scoresvc.storage.users import (
+    Entrance,
+    NameRules,
+    as_it_is,
+    draw_candidates,
+    ignore,
+    make_new_user,
+    require_logins,
+)
 from scoresvc.storage.write import Write
 
 CACHE_AGE_MAX = 10.0  # seconds; then a session that was deleted by hand is refused
 SESSIONS_CACHED = 20_000
+
+T = TypeVar("T")
 
 
 class StoredSession(NamedTuple):
@@ -30,11 +43,19 @@ class StoredSession(NamedTuple):
     read_at: int  # of time.monotonic_ns, as the versions are: before it was read
 
 
-class Sessions:
-    """Begins sessions with `begin`, and finds them by key.
+class LoginRules(NamedTuple):
+    """What decides on a login."""
 
-    A session lasts `lifetime` seconds. `clock` returns Unix seconds. Methods raise Unavailable where the database
-    cannot serve them.
+    options: UserOptions
+    names: NameRules
+    known: Callable[[int], KnownUser]  # what is known of a user
+    ban_of: Callable[[int], Ban | None]
+
+
+class Sessions:
+    """Begins sessions with `begin`, and finds them by key; see `SessionStore`.
+
+    A session lasts `lifetime` seconds. `clock` returns Unix seconds.
     """
 
     def __init__(
@@ -43,32 +64,69 @@ class Sessions:
         versions: LevelVersions,
         begin: Begin,
         changes: SessionChanges,
-        rules: Rules,
+        rules: LoginRules,
         lifetime: int,
         clock: Callable[[], float],
     ) -> None:
         self._readers = readers
         self._versions = versions
         self._begin = begin
-        self._log_in = changes.log_in
-        self._purge = changes.purge
+        self._changes = changes
         self._rules = rules
         self._lifetime = lifetime
         self._clock = clock
         self._cache: Cache[str, StoredSession | None] = Cache(SESSIONS_CACHED, CACHE_AGE_MAX)
 
-    def log_in(self, user_id: int) -> Write[Session]:
-        """Begins a session, which is stored when the write is done. Raises Banned."""
+    def log_in(
+        self, user_id: int, secret: str | None = None, name: str | None = None, on_wrong: Callable[[], object] = ignore
+    ) -> Write[Session]:
+        require_logins(self._rules.options)
+        self._refuse_banned(user_id)
+        secret_hash = self._rules.known(user_id).secret_hash
+        is_open = secret_hash is None and self._rules.options.logins == "anyone"
+        if not (is_open or is_hash_of(secret_hash, secret)):
+            on_wrong()
+            raise SecretNeeded
+        return self._begin_session(user_id, name)
+
+    def log_in_for_server(self, user_id: int | None, external: str | None, name: str | None) -> Write[Session]:
+        if user_id is None:
+            name_checked = self._rules.names.check(name)
+            return self._enter(Entrance(draw_candidates(), external=external, name=name_checked), as_it_is)
+        self._refuse_banned(user_id)
+        return self._begin_session(user_id, name)
+
+    def _begin_session(self, user_id: int, name: str | None) -> Write[Session]:
+        if name is not None and name != self._rules.known(user_id).name:
+            return self._enter(Entrance((user_id,), name=self._rules.names.check(name)), as_it_is)
+        key, expires_at = self._draw()
+        session = Session(user_id, key, Timestamp(expires_at * 1_000_000))
+        return self._begin(self._changes.log_in, (hash_key(key), user_id, expires_at), lambda stored: session)
+
+    def create_user(self, name: str | None) -> Write[NewUser]:
+        require_logins(self._rules.options)
+        secret = make_key()
+        entrance = Entrance(draw_candidates(), secret_hash=hash_key(secret), name=self._rules.names.check(name))
+        return self._enter(entrance, lambda session: make_new_user(session, secret, name))
+
+    def _refuse_banned(self, user_id: int) -> None:
         ban = self._rules.ban_of(user_id)
         if ban and not ban.hide:
             raise Banned
-        key = make_key()
-        expires_at = self._clock() + self._lifetime
-        session = Session(user_id, key, Timestamp(expires_at * 1_000_000))
-        return self._begin(self._log_in, (hash_key(key), user_id, expires_at), lambda stored: session)
+
+    def _enter(self, entrance: Entrance, convert: Callable[[Session], T]) -> Write[T]:
+        key, expires_at = self._draw()
+
+        def finish(output: Output) -> T:
+            return convert(Session(user_of(output), key, Timestamp(expires_at * 1_000_000)))
+
+        return self._begin(self._changes.enter, (entrance, hash_key(key), expires_at), finish)
+
+    def _draw(self) -> tuple[str, float]:
+        """Returns the key of a new session, and when it expires, in Unix seconds."""
+        return make_key(), self._clock() + self._lifetime
 
     def find(self, key: str) -> ActiveSession | None:
-        """Returns whose session `key` is, None where it is unknown or has expired."""
         version = self._versions.rule_version_of(SESSIONS)
         session = self._cache.get(key, version, self._read, key)
         if session and session.read_at <= self._versions.user_version_of(session.user_id):
@@ -80,8 +138,7 @@ class Sessions:
         return ActiveSession(session.user_id, self._lifetime - left) if left > 0 else None
 
     def delete_expired(self, count: int) -> int:
-        """Deletes `count` sessions at most; returns how many."""
-        return self._begin(self._purge, (self._clock(), count), int).result()
+        return self._begin(self._changes.purge, (self._clock(), count), int).result()
 
     def _read(self, key: str) -> StoredSession | None:
         now = time.monotonic_ns()
@@ -99,8 +156,9 @@ class Sessions:
 class SessionChanges:
     """What the writer does for sessions."""
 
-    def __init__(self, appends: Appends, versions: LevelVersions) -> None:
+    def __init__(self, appends: Appends, versions: LevelVersions, users: UserChanges) -> None:
         self._versions = versions
+        self.enter = users.enter
         self.log_in = Change(LOG_IN, appends.store_sessions, self._after_logins, appends.store)
         self._checkpoints = SliceCheckpoints()
         self.purge = Change("purge", self._delete_slices, self._after_slices)

@@ -39,7 +39,7 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
         begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(_open_writer(config))
         versions = stack.enter_context(closing(_open_versions(path)))
         announcer = Announcer(versions)
-        changes = Acting(announcer, config.levels, time.time), Maintenance(announcer, config)
+        changes = Acting(announcer, config, time.time), Maintenance(announcer, config)
         readers = stack.enter_context(closing(Readers(path)))
         admin = Admin(readers, versions, begin, *changes, config.levels, time.time)
         yield AdminAccess(admin, partial(_read_settings, readers, config.levels))

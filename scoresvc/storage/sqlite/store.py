@@ -28,13 +28,15 @@ from scoresvc.storage.sqlite.messages import MessageStream
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
-from scoresvc.storage.sqlite.sessions import SessionChanges, Sessions
+from scoresvc.storage.sqlite.sessions import LoginRules, SessionChanges, Sessions
 from scoresvc.storage.sqlite.sizes import SizeReader
 from scoresvc.storage.sqlite.transactions import Transactions
+from scoresvc.storage.sqlite.users import UserChanges, Users
 from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.sqlite.writer_process import WriterProcess
 from scoresvc.storage.store import WRITE_WAIT_MAX, Store
+from scoresvc.storage.users import NameRules
 
 ENGINE = f"SQLite {SQLITE_VERSION}"
 
@@ -46,8 +48,10 @@ class Parts(NamedTuple):
     versions: LevelVersions
     lists: Lists
     rules: Rules
+    names: NameRules
     counters: Counters
     score_changes: ScoreChanges
+    user_changes: UserChanges
     session_changes: SessionChanges
     acting: Acting
     maintenance: Maintenance
@@ -68,22 +72,14 @@ class Parts(NamedTuple):
 def open_store(config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> Store:
     """Opens the database, brought up to date, with its writer in a thread; see `storage.open_store`."""
     clock = clock or time.time
+    names = NameRules(config.users)
     database = open_database(config)
-    parts = _open_parts(config, clock, counted)
+    parts = _open_parts(config, names, clock, counted)
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
-    sessions = Sessions(
-        parts.readers,
-        parts.versions,
-        writer.begin,
-        parts.session_changes,
-        parts.rules,
-        config.sessions.lifetime,
-        clock,
-    )
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
-    store = _make_store(config, parts, writer, sessions, clock, database.close)
-    purger = Purger(sessions.delete_expired, store.admin.maintain)
+    store = _make_store(config, parts, writer, clock, database.close)
+    purger = Purger(store.sessions.delete_expired, store.admin.maintain)
     purger.start()
 
     def close() -> None:
@@ -99,23 +95,14 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
 
 def open_remote_store(config: Config, stream: MessageStream, loop: EventLoop, counted: Sequence[str]) -> Store:
     """Opens the database, whose writer is the process at the other end of `stream`; see RemoteWriter, `open_store`."""
-    parts = _open_parts(config, time.time, counted)
+    parts = _open_parts(config, NameRules(config.users), time.time, counted)
     writer = RemoteWriter(stream, loop, parts.note_waiting)
-    sessions = Sessions(
-        parts.readers,
-        parts.versions,
-        writer.begin,
-        parts.session_changes,
-        parts.rules,
-        config.sessions.lifetime,
-        time.time,
-    )
 
     def close() -> None:
         parts.close()
         writer.close()  # last: the writer's process then closes the database, as the only one that has it open
 
-    return _make_store(config, parts, writer, sessions, time.time, close)
+    return _make_store(config, parts, writer, time.time, close)
 
 
 def run_writer(
@@ -126,14 +113,18 @@ def run_writer(
     `announce` is called when the database is open and brought up to date. Returns the exit status of the
     process. Raises StartError with the reason.
     """
+    names = NameRules(config.users)
     database = open_database(config)
-    parts = _open_parts(config, time.time, counted)
+    parts = _open_parts(config, names, time.time, counted)
     announce()
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
-    scores, sessions, maintenance = parts.score_changes, parts.session_changes, parts.maintenance
-    changes = (scores.post, scores.post_and_rank, sessions.log_in, parts.acting.act)
+    scores, sessions, users = parts.score_changes, parts.session_changes, parts.user_changes
+    changes = (
+        scores.post, scores.post_and_rank, sessions.log_in, users.enter, users.claim, users.rename, parts.acting.act,
+    )  # fmt: skip
+    purges = (sessions.purge, parts.maintenance.maintain)
     control = ControlSocket(database.path)
-    status = WriterProcess(transactions, changes, (sessions.purge, maintenance.maintain), streams, control).run()
+    status = WriterProcess(transactions, changes, purges, streams, control).run()
     control.close()
     if status == 0:
         parts.close()
@@ -153,7 +144,7 @@ def open_database(config: Config) -> WritingConnection:
     return database
 
 
-def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
+def _open_parts(config: Config, names: NameRules, clock: Callable[[], float], counted: Sequence[str]) -> Parts:
     path = config.database.path.resolve()
     try:
         versions = LevelVersions(versions_path(path))
@@ -164,31 +155,46 @@ def _open_parts(config: Config, clock: Callable[[], float], counted: Sequence[st
     rules = Rules(readers, versions, config.levels.defaults)
     lists = Lists(readers, versions, rules.settings_of)
     appends = Appends(clock, rules, config.history.keep, config.sessions.sessions_max)
-    changes = ScoreChanges(lists, appends, rules, clock), SessionChanges(appends, versions)
     announcer = Announcer(versions)
-    acting = Acting(announcer, config.levels, clock)
-    return Parts(readers, versions, lists, rules, counters, *changes, acting, Maintenance(announcer, config))
+    user_changes = UserChanges(announcer, versions, appends, names.are_unique)
+    return Parts(
+        readers,
+        versions,
+        lists,
+        rules,
+        names,
+        counters,
+        ScoreChanges(lists, appends, rules, clock),
+        user_changes,
+        SessionChanges(appends, versions, user_changes),
+        Acting(announcer, config, clock),
+        Maintenance(announcer, config),
+    )
 
 
 def _make_store(
     config: Config,
     parts: Parts,
     writer: Writer | RemoteWriter,
-    sessions: Sessions,
     clock: Callable[[], float],
     close: Callable[[], None],
 ) -> Store:
+    readers, versions = parts.readers, parts.versions
+    users = Users(readers, versions, writer.begin, parts.user_changes, parts.names)
+    login_rules = LoginRules(config.users, parts.names, users.known, parts.rules.ban_of)
+    lifetime = config.sessions.lifetime
     return Store(
-        sessions,
+        Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
+        users,
         Scores(writer.begin, parts.score_changes, parts.rules, config.history.tell_held),
-        Boards(parts.readers, parts.versions, parts.lists, parts.rules, clock),
-        Levels(parts.readers, parts.rules, clock),
-        Admin(parts.readers, parts.versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),
+        Boards(readers, versions, parts.lists, parts.rules, clock),
+        Levels(readers, parts.rules, clock),
+        Admin(readers, versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),
         ENGINE,
         migrate.newest_version(),
         parts.counters,
-        SizeReader(config.database.path.resolve(), parts.readers, clock).measure,
-        partial(_find_fault, parts.readers, writer),
+        SizeReader(config.database.path.resolve(), readers, clock).measure,
+        partial(_find_fault, readers, writer),
         lambda: writer.state().oldest_write,
         close,
     )
