@@ -41,7 +41,9 @@ class BodyForm(NamedTuple):
 
     @property
     def advice(self) -> str:
-        return SCORE_EXAMPLES if self.whole else f"send a form or a JSON object with: {', '.join(self.names)}"
+        return (
+            SCORE_EXAMPLES if self.whole == "score" else f"send a form or a JSON object with: {', '.join(self.names)}"
+        )
 
 
 Fields = Mapping[str, str]
@@ -102,8 +104,8 @@ def _decode(body: bytes) -> str:
 
 def _read_text(text: str, form: BodyForm) -> Fields:
     """Reads a body without fields."""
-    if not form.whole:
-        raise MalformedBody(_FORM, form.advice)
+    if not form.whole or (form.whole != "score" and text.lstrip().startswith((f"{form.whole}=", "{"))):
+        raise MalformedBody(_FORM, form.advice)  # a name such as `name=Ann` is none
     return {form.whole: text}
 
 

@@ -63,6 +63,18 @@ def test_a_name_comes_in_every_form_of_a_body(app: TestApp, key: str, content_ty
     assert put_name(app, key, body, **{"Content-Type": content_type}).text == "Jörg"
 
 
+@pytest.mark.parametrize("body", ["name=Ann", ' {"name": "Ann"}'])
+def test_a_form_without_its_type_is_no_name(app: TestApp, key: str, body: str) -> None:
+    """As `fetch` of browsers sends a text."""
+    response = put_name(app, key, body, **{"Content-Type": "text/plain;charset=UTF-8"})
+
+    assert (response.status_int, response.text) == (
+        400,
+        "the body is not a form or JSON, or its Content-Type does not say so; send a form or a JSON object with: name,"
+        " sessionkey",
+    )
+
+
 def test_a_name_goes_as_json_too(app: TestApp, key: str) -> None:
     assert put_name(app, key, "Ann", **JSON).json == {"user": 4711, "name": "Ann"}
     assert app.delete(f"/4711/name?sessionkey={key}", headers=JSON).json == {"user": 4711, "name": None}

@@ -113,7 +113,7 @@ def test_a_database_that_cannot_be_opened_ends_the_start_with_one_line(tmp_path:
 
 def test_users_are_made_named_and_claimed_by_all_processes(tmp_path: Path) -> None:
     with Server(tmp_path, "--processes", "2") as server:
-        _, made = server.call("POST", "/new", "name=Ann")
+        _, made = server.call("POST", "/new", "Ann")
         user = dict(line.split("=") for line in made.splitlines())
         _, key = server.call("GET", "/7/login?name=Bob")
         status, secret = server.call("POST", f"/7/claim?sessionkey={key}")
