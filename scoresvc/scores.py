@@ -89,12 +89,30 @@ class PostResult(Value, frozen=True):
     held: bool | msgspec.UnsetType = msgspec.UNSET  # True where it waits for an operator, and players may know
 
 
+class Replay(NamedTuple):
+    """The answer to a post that was stored before."""
+
+    result: PostResult
+
+
+class PostDetails(NamedTuple):
+    """What a post may have besides its score."""
+
+    name: str | None = None  # for the user
+    meta: str | None = None  # belongs to the submission
+    key: str | None = None  # idempotency key
+
+
+NO_DETAILS = PostDetails()
+
+
 class Entry(Value, frozen=True):
     rank: int  # one plus the number of players with a better score
     user_id: int
     score: int
     reached_at: Timestamp
     name: str | None  # of the user
+    meta: str | msgspec.UnsetType | None = msgspec.UNSET  # of the submission, where it is asked for
     text: str | msgspec.UnsetType = msgspec.UNSET  # the score as players read it, where the level has a format
 
 

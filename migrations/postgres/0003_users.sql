@@ -27,12 +27,11 @@ CREATE INDEX keyed_posts_by_time ON keyed_posts (stored_at);
 -- What was sent with the score that stands on a board is found by its time.
 CREATE INDEX submissions_with_meta ON submissions (level_id, user_id, posted_at) WHERE meta IS NOT NULL;
 
--- Where the other tables are distributed with Citus, each node has all users.
+-- Where the other tables are distributed with Citus, each node has all users; only the coordinator has keyed_posts.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
-        PERFORM create_reference_table(name::regclass)
-           FROM unnest('{users,keyed_posts}'::text[]) AS name
+        PERFORM create_reference_table('users')
           WHERE EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'scores'::regclass);
     END IF;
 END

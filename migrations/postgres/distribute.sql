@@ -2,7 +2,8 @@
 -- It may run again, and does what is missing. Needs the extension citus, and nodes (citus_add_node).
 --
 -- All rows of a level are in one shard: each statement of a post, a list or a rank is for one level, so it runs on one
--- node. Sessions are found by the hash of their key. The rest is small, and each node has all of it.
+-- node. Sessions are found by the hash of their key. The rest is small, and each node has all of it; but for keyed_posts,
+-- which no other table is joined with: the coordinator alone has it.
 
 -- What was done over several connections with a worker could not be followed by the functions in one transaction.
 SET LOCAL citus.multi_shard_modify_mode = 'sequential';
@@ -31,9 +32,6 @@ SELECT create_reference_table('bans')
 SELECT create_reference_table('users')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'users'::regclass);
 
-SELECT create_reference_table('keyed_posts')
- WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'keyed_posts'::regclass);
-
 SELECT create_reference_table('tokens')
  WHERE NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'tokens'::regclass);
 
@@ -48,7 +46,7 @@ SELECT create_reference_table('scoresvc_schema')
 
 -- The rows that are on the nodes now are no longer needed here.
 SELECT truncate_local_data_after_distributing_table(name::regclass)
-  FROM unnest('{boards,scores,bands,submissions,level_settings,sessions,bans,users,keyed_posts}'::text[]
+  FROM unnest('{boards,scores,bands,submissions,level_settings,sessions,bans,users}'::text[]
               || '{tokens,actions,cursor_key,scoresvc_schema}') AS name;
 
 SELECT create_distributed_function('add_counts(integer[], integer[], bigint[])');

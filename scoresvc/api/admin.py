@@ -26,7 +26,7 @@ from scoresvc.actions import (
 from scoresvc.api.scores import check_bounds
 from scoresvc.errors import BadNumber, ConflictingParameters
 from scoresvc.periods import PeriodWish
-from scoresvc.scores import PostResult, Session
+from scoresvc.scores import PostDetails, PostResult, Replay, Session
 from scoresvc.storage import Store
 from scoresvc.storage.write import Write
 
@@ -96,14 +96,18 @@ def clear_level(store: Store, actor: str, level_id: int) -> Recorded:
     return store.admin.perform(actor, ClearLevel(level_id))
 
 
-def post(store: Store, level_id: int, score: int, user: int) -> Write[None]:
+def post(
+    store: Store, level_id: int, score: int, user: int, name: str | None, meta: str | None, post_key: str | None
+) -> Write[PostResult | Replay] | Write[None]:
     check_bounds(score, store.levels.settings_of(level_id))
-    return store.scores.post(level_id, user, score)
+    return store.scores.post(level_id, user, score, PostDetails(name, meta, post_key))
 
 
-def post_and_rank(store: Store, level_id: int, score: int, user: int) -> Write[PostResult]:
+def post_and_rank(
+    store: Store, level_id: int, score: int, user: int, name: str | None, meta: str | None, post_key: str | None
+) -> Write[PostResult | Replay]:
     check_bounds(score, store.levels.settings_of(level_id))
-    return store.scores.post_and_rank(level_id, user, score)
+    return store.scores.post_and_rank(level_id, user, score, PostDetails(name, meta, post_key))
 
 
 def log_in(store: Store, user: int | None, external: str | None, name: str | None) -> Write[Session]:

@@ -25,11 +25,12 @@ from scoresvc.api.admin_parameters import (
     WITH_SETTINGS,
 )
 from scoresvc.api.call import Call
-from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, PERIOD, SCORE, USER
+from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, META, NAME_TOO, PERIOD, POST_KEY, SCORE, USER
 from scoresvc.errors import (
     Banned,
     ConflictingParameters,
     HasScores,
+    KeyReused,
     NameTaken,
     NoScore,
     NoSuchAction,
@@ -189,11 +190,11 @@ ADMIN_CALLS = (
         "POST",
         "/admin/levels/<levelid>/score",
         admin.post_and_rank,
-        takes=(WITH_SERVER, LEVEL, SCORE, SERVED_USER),
+        takes=(WITH_SERVER, LEVEL, SCORE, SERVED_USER, NAME_TOO, META, POST_KEY),
         gives=PostResult,
         text=formats.NOTHING,
         text_handler=admin.post,
-        refuses=(OutOfBounds,),
+        refuses=(OutOfBounds, Banned, NameTaken, KeyReused),
         summary="Posts a score for a user, whatever `posts` and `pace` of the level say.",
     ),
     Call(

@@ -90,23 +90,8 @@ class ExternalText:
         return text
 
 
-class YesOrNo:
-    """Nothing is no."""
-
-    refuses: ClassVar[Refusals] = (BadValue,)
-    schema: ClassVar[Schema] = {"type": "string", "enum": ["yes", "no"]}
-
-    def read(self, name: str, text: str) -> bool:
-        if text not in _WORDS:
-            raise BadValue(name, "must be yes or no")
-        return _WORDS[text]
-
-
-_WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
-
 ROW_NUMBER = RowNumber()
 STATE = State()
 MOMENT = Moment()
 REASON = Reason()
 EXTERNAL_TEXT = ExternalText()
-YES_NO = YesOrNo()

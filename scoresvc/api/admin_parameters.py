@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, STATE, YES_NO
-from scoresvc.api.kinds import NAME, UINT31, Kind, Refusals
+from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, STATE
+from scoresvc.api.kinds import NAME, UINT31, YES_NO, Kind, Refusals
 from scoresvc.api.parameters import (
     BODY_REFUSALS,
     PathParameter,

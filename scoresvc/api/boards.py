@@ -11,25 +11,25 @@ from scoresvc.storage.write import Write
 
 
 def high_scores(
-    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish
+    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish, meta: bool
 ) -> Board:
     found = _find_period(store, level_id, period)
     if users is not None:
-        return store.boards.of_users(level_id, found, users)
-    return store.boards.page(level_id, found, limit, after)
+        return store.boards.of_users(level_id, found, users, meta)
+    return store.boards.page(level_id, found, limit, after, meta)
 
 
 def high_scores_as_text(
-    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish
+    store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish, meta: bool
 ) -> Board | str | Write[str]:
     """As `high_scores`; the list that games read most comes as text, without ranks."""
     if (limit, after, users, period) == (COUNT_DEFAULT, None, None, WISH_ALL):
         return store.boards.high_scores(level_id)
-    return high_scores(store, level_id, limit, after, users, period)
+    return high_scores(store, level_id, limit, after, users, period, meta=False)
 
 
-def around(store: Store, level_id: int, user_id: int, count: int, period: PeriodWish) -> Board:
-    board = store.boards.around(level_id, _find_period(store, level_id, period), user_id, count)
+def around(store: Store, level_id: int, user_id: int, count: int, period: PeriodWish, meta: bool) -> Board:
+    board = store.boards.around(level_id, _find_period(store, level_id, period), user_id, count, meta)
     if board is None:
         raise NoScore
     return board

@@ -49,6 +49,8 @@ class BodyForm(NamedTuple):
 Fields = Mapping[str, str]
 Reader = Callable[[str, BodyForm], Fields]
 
+NO_TEXT = "\0"
+
 _BLANKS = " \t\r\n\x0b\x0c"
 _JSON_INTEGER = re.compile("0|[1-9][0-9]*")
 _GZIP = b"\x1f\x8b"
@@ -187,8 +189,8 @@ def _collect(pairs: Iterable[tuple[str, object]], form: BodyForm) -> Fields:
 
 
 def _clean(value: object) -> str:
-    """Returns a text or a number of JSON as text; any other value is empty."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    """Returns a text or a number of JSON as text; what is none, or has half a character, no kind of parameter takes."""
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if isinstance(value, str) else NO_TEXT
 
 
 def _write_value(value: object, form: BodyForm) -> str:

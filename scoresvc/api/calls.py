@@ -12,21 +12,25 @@ from scoresvc.api.parameters import (
     KIND_OF_PERIODS,
     LEVEL,
     LIMIT,
+    META,
     NAME,
     NAME_TOO,
     NEIGHBOUR_COUNT,
     NEW_NAME,
     PERIOD,
+    POST_KEY,
     SCORE,
     SCORE_IN_PATH,
     SECRET,
     SESSION_KEY,
     USER,
     USERS,
+    WITH_META,
 )
 from scoresvc.errors import (
     Banned,
     Claimed,
+    KeyReused,
     MetricsNotPublic,
     NameTaken,
     NoScore,
@@ -52,7 +56,7 @@ from scoresvc.scores import (
     UserScores,
 )
 
-POST_REFUSALS = (TooMany, ServerOnly, OutOfBounds, TooFast)
+POST_REFUSALS = (TooMany, Banned, ServerOnly, OutOfBounds, TooFast, NameTaken, KeyReused)
 
 CALLS = (
     Call(
@@ -185,7 +189,7 @@ CALLS = (
         "POST",
         "/<levelid>/score",
         scores.post_and_rank,
-        takes=(LEVEL, SCORE, SESSION_KEY),
+        takes=(LEVEL, SCORE, SESSION_KEY, NAME_TOO, META, POST_KEY),
         gives=PostResult,
         text=formats.NOTHING,
         text_handler=scores.post,
@@ -198,7 +202,7 @@ CALLS = (
         "GET",
         "/<levelid>/score/<score>",
         scores.post_and_rank,
-        takes=(LEVEL, SCORE_IN_PATH, SESSION_KEY),
+        takes=(LEVEL, SCORE_IN_PATH, SESSION_KEY, NAME_TOO, META, POST_KEY),
         gives=PostResult,
         text=formats.NOTHING,
         text_handler=scores.post,
@@ -212,7 +216,7 @@ CALLS = (
         "GET",
         "/<levelid>/highscorelist",
         boards.high_scores,
-        takes=(LEVEL, LIMIT, AFTER, USERS, PERIOD, FORMAT),
+        takes=(LEVEL, LIMIT, AFTER, USERS, PERIOD, WITH_META, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         text_handler=boards.high_scores_as_text,
@@ -232,7 +236,7 @@ CALLS = (
         "GET",
         "/<levelid>/around/<userid>",
         boards.around,
-        takes=(LEVEL, USER, NEIGHBOUR_COUNT, PERIOD, FORMAT),
+        takes=(LEVEL, USER, NEIGHBOUR_COUNT, PERIOD, WITH_META, FORMAT),
         gives=Board,
         text=formats.USER_SCORES,
         refuses=(NoScore,),

@@ -11,7 +11,7 @@ from scoresvc.api.request import Headers
 
 ANY = "*"
 PREFLIGHT_AGE = 7200  # seconds, the longest that Chromium keeps it
-EXPOSED = "ETag, Retry-After, WWW-Authenticate"
+EXPOSED = "ETag, Idempotent-Replayed, Retry-After, WWW-Authenticate"
 ALLOWED = "Authorization, Accept, Content-Type, Idempotency-Key, If-None-Match, X-Unity-Version"
 
 NOT_CROSS_ORIGIN = Headers((("Vary", "Accept"),))  # what a response has that no page of another origin may read

@@ -20,15 +20,18 @@ from scoresvc.api.metrics_text import OTHER
 from scoresvc.api.negotiation import prefers_json
 from scoresvc.api.parameters import read_bearer
 from scoresvc.api.request import Headers, Pending, Request, Response
-from scoresvc.api.router import PATHS, Arguments, Form, Route, find_route, methods_of
+from scoresvc.api.router import NO_STORE, PATHS, Arguments, Form, Route, find_route, methods_of
 from scoresvc.config import Config
 from scoresvc.errors import InternalError, MetricsNotPublic, Refusal, TokenNeeded, UnknownPath
 from scoresvc.log import log_access
+from scoresvc.scores import Replay
 from scoresvc.storage import Store, WouldBlock
 from scoresvc.storage.write import Write
 
 CALL_LOGGED_MAX = 100  # characters
 HEADERS_CACHED = 1024  # of responses of the same type and length
+
+REPLAYED = Headers((("Idempotent-Replayed", "true"), *NO_STORE))
 
 DEFAULTS = Config()
 
@@ -173,6 +176,8 @@ class Exchange:
     def succeed(self, value: object) -> Response:
         route, form = self._route, self._form
         assert route is not None
+        if isinstance(value, Replay):
+            return self._respond("200 OK", form.content_type, REPLAYED, _encode(form.write(value.result)))
         text = form.write(value)
         if not route.has_etag:
             return self._respond("200 OK", form.content_type, route.headers, _encode(text))

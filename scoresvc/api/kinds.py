@@ -18,7 +18,7 @@ from scoresvc.errors import (
     Refusal,
 )
 from scoresvc.levels import PERIOD_KINDS
-from scoresvc.limits import COUNT_MAX, NAME_BYTES_MAX, NAME_CHARACTERS_MAX, UINT31_MAX
+from scoresvc.limits import COUNT_MAX, META_BYTES_MAX, NAME_BYTES_MAX, NAME_CHARACTERS_MAX, UINT31_MAX
 from scoresvc.names import read_name
 from scoresvc.periods import PeriodWish, read_wish
 
@@ -26,6 +26,9 @@ _NUMBER = re.compile("[0-9]{1,10}")
 _WRAPPED_NUMBER = re.compile(
     r"""\ufeff?[ \t\r\n\x0b\x0c]*(?P<quote>["']?)(?P<number>[0-9]{1,10})(?:\.0+)?(?P=quote)[ \t\r\n\x0b\x0c]*"""
 )
+
+_NO_META = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_KEY = re.compile("[A-Za-z0-9._-]{1,64}")
 
 Schema = dict[str, Any]  # JSON Schema
 Refusals = tuple[type[Refusal], ...]
@@ -115,6 +118,30 @@ class Name:
             raise BadName(str(error)) from None
 
 
+class Meta:
+    """What a game sends with a score, and gets back with it."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "maxLength": META_BYTES_MAX}
+
+    def read(self, name: str, text: str) -> str:
+        if _NO_META.search(text) or len(text.encode()) > META_BYTES_MAX:
+            raise BadValue(name, f"must be at most {META_BYTES_MAX} bytes of UTF-8 without control characters")
+        return text
+
+
+class IdempotencyKey:
+    """A key that a client chooses for each post, to send it again safely."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
+
+    def read(self, name: str, text: str) -> str:
+        if not _KEY.fullmatch(text):
+            raise BadValue(name, "must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")
+        return text
+
+
 class Cursor:
     """The `next` of an earlier answer; only the storage, which signed it, can tell whether it is one."""
 
@@ -147,6 +174,22 @@ class PeriodKind:
         return text
 
 
+class YesOrNo:
+    """Nothing is no."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "enum": ["yes", "no"]}
+
+    def read(self, name: str, text: str) -> bool:
+        if text not in _WORDS:
+            raise BadValue(name, "must be yes or no")
+        return _WORDS[text]
+
+
+_WORDS: dict[str, bool] = {"yes": True, "no": False, "": False}
+
+META = Meta()
+IDEMPOTENCY_KEY = IdempotencyKey()
 NAME = Name()
 UINT31 = Uint31()
 SCORE = Score()
@@ -155,3 +198,4 @@ USER_LIST = UserList()
 CURSOR = Cursor()
 PERIOD_NAME = PeriodName()
 PERIOD_KIND = PeriodKind()
+YES_NO = YesOrNo()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from scoresvc.api import kinds
-from scoresvc.api.kinds import COUNT, CURSOR, PERIOD_KIND, PERIOD_NAME, UINT31, USER_LIST, Kind, Refusals
+from scoresvc.api.kinds import COUNT, CURSOR, PERIOD_KIND, PERIOD_NAME, UINT31, USER_LIST, YES_NO, Kind, Refusals
 from scoresvc.api.sent import Sent, read_once
 from scoresvc.errors import (
     BadContentLength,
@@ -25,7 +25,7 @@ from scoresvc.errors import (
     UnsupportedCharset,
     UnsupportedContentCoding,
 )
-from scoresvc.limits import COUNT_DEFAULT, COUNT_MAX, NAME_CHARACTERS_MAX
+from scoresvc.limits import COUNT_DEFAULT, COUNT_MAX, META_BYTES_MAX, NAME_CHARACTERS_MAX
 from scoresvc.periods import WISH_ALL
 
 BODY_REFUSALS = (
@@ -188,6 +188,27 @@ class SessionKeyParameter:
 
 
 @dataclass(frozen=True)
+class PostKeyParameter(TextParameter):
+    """The idempotency key from the header `Idempotency-Key`, the query or the body, but from one only.
+
+    The header may have it in quotes, as draft-ietf-httpapi-idempotency-key-header says.
+    """
+
+    @property
+    def argument(self) -> str:
+        return "post_key"
+
+    def read(self, sent: Sent) -> Any:
+        header = sent.request.headers.get("idempotency-key")
+        text = read_once(self.name, sent.query, sent.fields)
+        if header is not None and text is not None:
+            raise RepeatedParameter("the idempotency key")
+        if header is not None:
+            text = header[1:-1] if header[:1] == header[-1:] == '"' else header
+        return None if text is None else self.kind.read("Idempotency-Key" if header is not None else self.name, text)
+
+
+@dataclass(frozen=True)
 class SecretParameter:
     """The secret of a user from the query or `Authorization: Bearer` (RFC 6750), but from one only."""
 
@@ -248,6 +269,11 @@ SECRET = SecretParameter("secret", "the secret of a user who has one; or `Author
 NAME = BodyParameter("name", kinds.NAME, f"the body is the name, 1 to {NAME_CHARACTERS_MAX} characters")
 NEW_NAME = TextBodyParameter("name", kinds.NAME, "a name for the user, in the query, a form or JSON")
 NAME_TOO = TextParameter("name", kinds.NAME, "a name for the user, at the same time")
+META = TextParameter("meta", kinds.META, f"a text that stays with the score, at most {META_BYTES_MAX} bytes")
+POST_KEY = PostKeyParameter(
+    "id", kinds.IDEMPOTENCY_KEY, "or the header `Idempotency-Key`: the post counts once, however often it is sent"
+)
+WITH_META = QueryParameter("meta", YES_NO, "`yes`: with what was sent with the scores, in JSON", False, scales=False)
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
 USERS = QueryParameter(

@@ -7,17 +7,37 @@ from scoresvc.api.sessions import find_session
 from scoresvc.errors import OutOfBounds, ServerOnly, TooFast
 from scoresvc.levels import LevelSettings
 from scoresvc.limits import UINT31_MAX
-from scoresvc.scores import PostResult
+from scoresvc.scores import PostDetails, PostResult, Replay
 from scoresvc.storage import Store
 from scoresvc.storage.write import Write
 
 
-def post(store: Store, client: Client, level_id: int, score: int, session_key: str) -> Write[None]:
-    return store.scores.post(level_id, _find_user(store, client, level_id, score, session_key), score)
+def post(
+    store: Store,
+    client: Client,
+    level_id: int,
+    score: int,
+    session_key: str,
+    name: str | None,
+    meta: str | None,
+    post_key: str | None,
+) -> Write[PostResult | Replay] | Write[None]:
+    user_id = _find_user(store, client, level_id, score, session_key)
+    return store.scores.post(level_id, user_id, score, PostDetails(name, meta, post_key))
 
 
-def post_and_rank(store: Store, client: Client, level_id: int, score: int, session_key: str) -> Write[PostResult]:
-    return store.scores.post_and_rank(level_id, _find_user(store, client, level_id, score, session_key), score)
+def post_and_rank(
+    store: Store,
+    client: Client,
+    level_id: int,
+    score: int,
+    session_key: str,
+    name: str | None,
+    meta: str | None,
+    post_key: str | None,
+) -> Write[PostResult | Replay]:
+    user_id = _find_user(store, client, level_id, score, session_key)
+    return store.scores.post_and_rank(level_id, user_id, score, PostDetails(name, meta, post_key))
 
 
 def _find_user(store: Store, client: Client, level_id: int, score: int, session_key: str) -> int:

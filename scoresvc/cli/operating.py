@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from scoresvc import storage, tokens
 from scoresvc.actions import RIGHTS, AddToken, EndToken, ResetLevel, SetLevel, Token
-from scoresvc.api.admin_kinds import YES_NO
-from scoresvc.api.kinds import UINT31
+from scoresvc.api.kinds import UINT31, YES_NO
 from scoresvc.cli.parsing import add_command
 from scoresvc.cli.performing import perform
 from scoresvc.config import Config

@@ -56,6 +56,16 @@ class TooFast(Refusal):
         super().__init__(f"this score needs {seconds} seconds from the login on")
 
 
+class KeyReused(Refusal):
+    """The user has sent this idempotency key with another level or score."""
+
+    status = "422 Unprocessable Entity"
+    code = "key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("this idempotency key came with another level or score before; take a new one for each post")
+
+
 class NoScore(Refusal):
     """The user has no score on the level, so no rank either."""
 

@@ -52,6 +52,7 @@ API_FIELDS = (
     b"content-encoding",
     b"content-type",
     b"forwarded",
+    b"idempotency-key",
     b"if-none-match",
     b"origin",
     b"x-forwarded-for",

@@ -27,6 +27,7 @@ HEADERS = {
     "HTTP_AUTHORIZATION": "authorization",
     "HTTP_CONTENT_ENCODING": "content-encoding",
     "HTTP_FORWARDED": "forwarded",
+    "HTTP_IDEMPOTENCY_KEY": "idempotency-key",
     "HTTP_IF_NONE_MATCH": "if-none-match",
     "HTTP_ORIGIN": "origin",
     "HTTP_X_FORWARDED_FOR": "x-forwarded-for",

@@ -73,6 +73,9 @@ class Snapshot(Protocol):
     def above(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Returns at most `count` that come before `position`, the nearest first."""
 
+    def metas(self, level_id: int, entries: Sequence[Entry]) -> dict[int, str]:
+        """Returns by user what was sent with the submissions that stand there, where there was something."""
+
     def rank_of(self, board: BoardId, score: int) -> int:
         """Returns one plus the number of players of the board with a higher score."""
 
@@ -108,6 +111,13 @@ def read_users(snapshot: Snapshot, view: View, user_ids: Sequence[int]) -> Board
     return Board(view.level_id, snapshot.players_of(board), entries, None, **view.fields())
 
 
+def with_meta(snapshot: Snapshot, board: Board) -> Board:
+    """Returns the same board whose entries have what was sent with their submissions."""
+    metas = snapshot.metas(board.level_id, board.entries)
+    replace = msgspec.structs.replace
+    return replace(board, entries=tuple([replace(each, meta=metas.get(each.user_id)) for each in board.entries]))
+
+
 def make_standing(view: View, position: Position, rank: int, players: int) -> Standing:
     return Standing(
         view.level_id,
@@ -124,7 +134,7 @@ def make_standing(view: View, position: Position, rank: int, players: int) -> St
 def make_entry(rank: int, position: Position, settings: LevelSettings) -> Entry:
     score = turn(position.score, settings.order)
     text = format_score(score, settings) if settings.has_format else msgspec.UNSET
-    return Entry(rank, position.user_id, score, Timestamp(position.reached_at), position.name, text)
+    return Entry(rank, position.user_id, score, Timestamp(position.reached_at), position.name, text=text)
 
 
 def _make_board(

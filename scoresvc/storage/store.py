@@ -10,6 +10,7 @@ from scoresvc.counters import Counters
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import Period, PeriodWish
 from scoresvc.scores import (
+    NO_DETAILS,
     ActiveSession,
     Board,
     ClaimedUser,
@@ -17,7 +18,9 @@ from scoresvc.scores import (
     NamedUser,
     NewUser,
     PeriodPage,
+    PostDetails,
     PostResult,
+    Replay,
     Session,
     Standing,
     UserScores,
@@ -77,13 +80,26 @@ class UserStore(Protocol):
 
 
 class ScoreStore(Protocol):
-    """Posts scores. Methods raise Unavailable where the database takes no more; they, or the writes, raise Banned."""
+    """Posts scores. Methods raise Unavailable where the database takes no more.
 
-    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        """Accepts `score`, which the level's settings allow; it is on disk when the write is done."""
+    They, or the writes, raise Banned, BadName, NameTaken, KeyReused.
+    """
 
-    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
+    def post(
+        self, level_id: int, user_id: int, score: int, details: PostDetails = NO_DETAILS
+    ) -> Write[PostResult | Replay] | Write[None]:
+        """Accepts `score`, which the level's settings allow; it is on disk when the write is done.
+
+        Gives the user a name at the same time. A post with a key that was accepted before is not stored again.
+        """
+
+    def post_and_rank(
+        self, level_id: int, user_id: int, score: int, details: PostDetails = NO_DETAILS
+    ) -> Write[PostResult | Replay]:
         """As `post`; the result says what the post changed."""
+
+    def delete_old_keys(self, count: int) -> int:
+        """Deletes `count` idempotency keys at most that are older than KEY_LIFETIME; returns how many."""
 
 
 class BoardStore(Protocol):
@@ -92,16 +108,19 @@ class BoardStore(Protocol):
     def high_scores(self, level_id: int) -> str | Write[str]:
         """Returns the best 15 of a level as `<userid>=<score>,…`: best first, of equal ones who was first."""
 
-    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
-        """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor."""
+    def page(self, level_id: int, period: Period, limit: int, after: str | None, has_meta: bool = False) -> Board:
+        """Returns at most `limit` entries that follow the cursor `after`, or the first. Raises BadCursor.
 
-    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
+        Where it `has_meta`, the entries have what was sent with the scores; so it is in `around` and `of_users`.
+        """
+
+    def around(self, level_id: int, period: Period, user_id: int, count: int, has_meta: bool = False) -> Board | None:
         """Returns a user and their neighbours, `count` in all; None for a user without a score.
 
         `(count - 1) // 2` stand above, the rest below; what one end lacks is taken at the other.
         """
 
-    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int], has_meta: bool = False) -> Board:
         """Returns those of the users that have a score, with their ranks on the whole board."""
 
     def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:

@@ -49,7 +49,10 @@ def get_all(app: TestApp, origin: str = PAGE) -> list[TestResponse]:
 def test_by_default_every_answer_may_be_read_by_every_page(serve: Serve) -> None:
     for response in get_all(serve("*")):
         assert response.headers[ALLOW] == "*"
-        assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After, WWW-Authenticate"
+        assert (
+            response.headers["Access-Control-Expose-Headers"]
+            == "ETag, Idempotent-Replayed, Retry-After, WWW-Authenticate"
+        )
         assert response.headers["Vary"] == "Accept"
 
 

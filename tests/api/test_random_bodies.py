@@ -99,7 +99,7 @@ wrong_numbers = st.one_of(
 values = st.one_of(numbers, numbers, wrong_numbers)
 names = st.sampled_from(["score", "score", "level", "", "sc%6Fre", "Score", "name", "score "])
 pairs = st.lists(st.tuples(names, values), max_size=4)
-others = st.lists(st.tuples(st.sampled_from(["level", "name", "x"]), st.text(max_size=8)), max_size=3)
+others = st.lists(st.tuples(st.sampled_from(["level", "player", "x"]), st.text(max_size=8)), max_size=3)
 json_leaves = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**32), st.floats(), values)
 json_values = st.recursive(
     json_leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3))

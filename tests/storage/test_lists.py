@@ -96,17 +96,17 @@ def test_a_list_is_read_again_after_another_process_has_posted(settings: Config,
         closing(sqlite3.connect(path, isolation_level=None)) as other,
     ):
         lists.list_of(2)
-        lists.update(writing, [(2, 7, 0)])  # from now on it is alone
+        lists.update(writing, [(2, 7, 0, None)])  # from now on it is alone
         assert lists.list_of(2) == ""
 
         other.execute("INSERT INTO scores VALUES (2, 0, 8, 9, 1)")
         writing.execute("INSERT INTO scores VALUES (2, 0, 7, 1, 2)")
-        lists.update(writing, [(2, 7, 1)])
+        lists.update(writing, [(2, 7, 1, None)])
 
         assert lists.list_of(2) == "8=9,7=1"
 
         writing.execute("UPDATE scores SET score = 10 WHERE user_id = 7")
-        lists.update(writing, [(2, 7, 10)])
+        lists.update(writing, [(2, 7, 10, None)])
 
         assert lists.list_of(2) == "7=10,8=9"
     readers.close()
@@ -123,7 +123,7 @@ def test_a_writer_that_cannot_ask_who_else_writes_leaves_a_list_to_the_next_read
     broken.close()
     lists.list_of(2)
 
-    lists.update(broken, [(2, 7, 1)])
+    lists.update(broken, [(2, 7, 1, None)])
 
     assert lists.list_of(2) == ""
     assert "cannot update lists after a commit" in caplog.text

@@ -18,6 +18,7 @@ from scoresvc.actions import Action, ActionRecord, AnyAction, BanUser, EndBan, E
 from scoresvc.config import Config
 from scoresvc.errors import Refusal
 from scoresvc.storage.moderation import perform
+from scoresvc.storage.postgres.clocks import read_now
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
 from scoresvc.storage.postgres.posting import LOCK_BANS
@@ -92,14 +93,6 @@ class QueuedActions:
 
 LOCK_BANS_ALONE = "SELECT pg_advisory_xact_lock(7202)"
 LOCK_ACTIONS = "SELECT pg_advisory_xact_lock(7203)"
-
-
-def read_now(connection: Connection, clock: Callable[[], float] | None) -> int:
-    """Returns Unix microseconds, by the clock of the database where there is no other."""
-    if clock:
-        return int(clock() * 1_000_000)
-    ((now,),) = connection.execute("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint").fetchall()
-    return int(now)
 
 
 def _divide(ledger: PostgresLedger, begin: Begin) -> None:

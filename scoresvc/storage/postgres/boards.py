@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
-from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
+from scoresvc.scores import Board, Entry, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.ledger import turn
 from scoresvc.storage.pages import (
@@ -20,6 +20,7 @@ from scoresvc.storage.pages import (
     read_around,
     read_page,
     read_users,
+    with_meta,
 )
 from scoresvc.storage.postgres.clocks import DatabaseClock
 from scoresvc.storage.postgres.connections import Connection
@@ -46,21 +47,24 @@ class SharedBoards:
     def high_scores(self, level_id: int) -> Write[str]:
         return self._lists.begin(level_id)
 
-    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
+    def page(self, level_id: int, period: Period, limit: int, after: str | None, has_meta: bool = False) -> Board:
         position = TOP if after is None else self._cursors.read(level_id, after, period.number)
         view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_page(snapshot, self._cursors, view, limit, position)
+            board = read_page(snapshot, self._cursors, view, limit, position)
+            return with_meta(snapshot, board) if has_meta else board
 
-    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
+    def around(self, level_id: int, period: Period, user_id: int, count: int, has_meta: bool = False) -> Board | None:
         view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_around(snapshot, self._cursors, view, user_id, count)
+            board = read_around(snapshot, self._cursors, view, user_id, count)
+            return with_meta(snapshot, board) if board and has_meta else board
 
-    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int], has_meta: bool = False) -> Board:
         view = self._view(level_id, period)
         with self._snapshot() as snapshot:
-            return read_users(snapshot, view, user_ids)
+            board = read_users(snapshot, view, user_ids)
+            return with_meta(snapshot, board) if has_meta else board
 
     def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
         view = self._view(level_id, period)
@@ -233,6 +237,25 @@ class SharedSnapshot(NamedTuple):
             count=count,
             **position._asdict(),
         )
+
+    def metas(self, level_id: int, entries: Sequence[Entry]) -> dict[int, str]:
+        rows = self.connection.execute(
+            """
+            SELECT submissions.user_id, meta
+              FROM unnest(%(users)s::int[], %(times)s::bigint[]) AS stands (user_id, reached_at)
+              JOIN submissions
+                ON submissions.level_id = %(level_id)s
+               AND submissions.user_id = stands.user_id
+               AND submissions.posted_at = stands.reached_at
+             WHERE meta IS NOT NULL
+            """,
+            {
+                "level_id": level_id,
+                "users": [each.user_id for each in entries],
+                "times": [int(each.reached_at) for each in entries],
+            },
+        )
+        return dict(rows.fetchall())
 
     def rank_of(self, board: BoardId, score: int) -> int:
         ((rank,),) = self.connection.execute(

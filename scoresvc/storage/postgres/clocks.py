@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from scoresvc.storage.cache import Cache
+from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.reading import Reader
 
 CACHE_AGE_MAX = 60.0  # seconds that the difference from the clock of this process is taken for the same
@@ -39,3 +40,11 @@ class DatabaseClock(NamedTuple):
 
 def make_clock(reader: Reader, clock: Callable[[], float] | None) -> DatabaseClock:
     return DatabaseClock(reader, clock, Cache(1, CACHE_AGE_MAX))
+
+
+def read_now(connection: Connection, clock: Callable[[], float] | None) -> int:
+    """Returns Unix microseconds, by the clock of the database where there is no other."""
+    if clock:
+        return int(clock() * 1_000_000)
+    ((now,),) = connection.execute("SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint").fetchall()
+    return int(now)

@@ -11,6 +11,7 @@ from scoresvc.storage.postgres.outcomes import Post
 from scoresvc.storage.rebuilding import KEEPING, Best
 
 Board = tuple[int, int]  # period, user
+Submitted = tuple[int, int, int, int, str | None]  # user, score as it was posted, Unix microseconds, state, meta
 
 
 class CountedChange(NamedTuple):
@@ -35,7 +36,7 @@ class Counting:
         self._periods = list(dict.fromkeys(row[6] for row in rows))
         self._hides: dict[int, bool | None] = {row[7]: row[8] for row in rows}
         self._before: dict[Board, int] = {(row[6], row[7]): row[9] for row in rows if row[9] is not None}
-        self.submissions: list[tuple[int, int, int, int]] = []  # user, score as it was posted, time, state
+        self.submissions: list[Submitted] = []
         self.changes: dict[Board, CountedChange] = {}
 
     def reached(self) -> list[tuple[int, int, int]]:
@@ -58,7 +59,8 @@ class Counting:
         for post, posted_at in zip(self._posts, self._times, strict=True):
             is_held = self._is_held(post)
             if self._hides[post.user_id] is not False and (keeps_history or is_held):
-                self.submissions.append((post.user_id, post.score, posted_at, HELD if is_held else STANDS))
+                state = HELD if is_held else STANDS
+                self.submissions.append((post.user_id, post.score, posted_at, state, post.meta))
             if self._counts(post):
                 for period in self._periods:
                     self._count((period, post.user_id), self._turn(post.score), posted_at)

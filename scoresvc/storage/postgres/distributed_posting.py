@@ -75,11 +75,12 @@ SELECT nextval(pg_get_serial_sequence('submissions', 'submission_id')) FROM gene
 """
 
 SUBMIT = """
-INSERT INTO submissions (submission_id, level_id, user_id, score, posted_at, day, state)
-SELECT post.submission_id, boards.level_id, post.user_id, post.score, post.posted_at, %(day)s, post.state
+INSERT INTO submissions (submission_id, level_id, user_id, score, posted_at, day, state, meta)
+SELECT post.submission_id, boards.level_id, post.user_id, post.score, post.posted_at, %(day)s, post.state, post.meta
   FROM boards
  CROSS JOIN unnest(%(numbers)s::bigint[], %(users)s::int[], %(scores)s::int[], %(times)s::bigint[],
-                   %(states)s::smallint[]) AS post (submission_id, user_id, score, posted_at, state)
+                   %(states)s::smallint[], %(metas)s::text[])
+            AS post (submission_id, user_id, score, posted_at, state, meta)
  WHERE boards.level_id = %(level_id)s AND boards.period = 0
 """
 
@@ -207,9 +208,11 @@ def _store(connection: Connection, level_id: int, counting: Counting) -> list[Ro
     level = {"level_id": level_id}
     if counting.submissions:
         numbers = connection.execute(NUMBERS, {"count": len(counting.submissions)}).fetchall()
-        users, scores, times, states = map(write_array, zip(*counting.submissions, strict=True))
-        values = {"users": users, "scores": scores, "times": times, "states": states, "day": counting.day}
-        connection.execute(SUBMIT, {**level, **values, "numbers": write_array([number for (number,) in numbers])})
+        *numbers_of_posts, metas = zip(*counting.submissions, strict=True)
+        users, scores, times, states = map(write_array, numbers_of_posts)
+        values = {"users": users, "scores": scores, "times": times, "states": states, "metas": list(metas)}
+        numbered = {"numbers": write_array([number for (number,) in numbers]), "day": counting.day}
+        connection.execute(SUBMIT, {**level, **values, **numbered})
     if not counting.changes:
         return []
     full: list[Rows] = []

@@ -27,6 +27,7 @@ WRITERS = 1  # threads; with two, each batch is half as large, and the interpret
 class Forms(NamedTuple):
     settings: LiteralString
     send_posts: Callable[[Connection, PostBatch], StoreResult]
+    is_distributed: bool  # so that each level takes a transaction of its own
     lists: bytes
     purge: LiteralString
     boards: type[SharedBoards]
@@ -37,6 +38,7 @@ class Forms(NamedTuple):
 ONE_SERVER = Forms(
     transactions.SETTINGS,
     posting.send_batch,
+    False,
     lists.LISTS,
     session_changes.PURGE,
     SharedBoards,
@@ -46,6 +48,7 @@ ONE_SERVER = Forms(
 DISTRIBUTED = Forms(
     distributed.SETTINGS,
     distributed_posting.send_level,
+    True,
     distributed.LISTS,
     distributed.PURGE,
     DistributedBoards,

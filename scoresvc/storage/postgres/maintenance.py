@@ -14,7 +14,8 @@ from scoresvc.config import Config
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.periods import ALL
 from scoresvc.storage.passes import Pass
-from scoresvc.storage.postgres.acting import LOCK_ACTIONS, QueuedActions, read_now
+from scoresvc.storage.postgres.acting import LOCK_ACTIONS, QueuedActions
+from scoresvc.storage.postgres.clocks import read_now
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.ledger import PostgresLedger
 from scoresvc.storage.postgres.transactions import PipelinedTransactions

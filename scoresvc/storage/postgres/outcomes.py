@@ -19,6 +19,7 @@ class Post(NamedTuple):
     user_id: int
     score: int
     is_ranked: bool  # whether its outcome is asked for
+    meta: str | None = None  # what is stored with the submission
 
 
 class Stored(NamedTuple):

@@ -105,6 +105,7 @@ STORE = """
          LEFT JOIN bans ON bans.user_id = each.user_id),
        post AS MATERIALIZED (
        SELECT level_id, user_id, score, turned, total, is_turned, keep, periods, day, is_held, hide, place,
+              (%(metas)s::text[])[first + place] AS meta,
               place - 1 + CASE WHEN is_late
                                THEN greatest(locked_at, (
                                     SELECT max(equal.reached_at) + 1
@@ -123,8 +124,8 @@ STORE = """
                                ELSE locked_at END AS posted_at
          FROM posted),
        submitted AS (
-       INSERT INTO submissions (level_id, user_id, score, posted_at, day, state)
-       SELECT level_id, user_id, score, posted_at, day, CASE WHEN is_held THEN 1 ELSE 0 END
+       INSERT INTO submissions (level_id, user_id, score, posted_at, day, state, meta)
+       SELECT level_id, user_id, score, posted_at, day, CASE WHEN is_held THEN 1 ELSE 0 END, meta
          FROM post
         WHERE hide IS NOT FALSE AND (is_held OR %(keeps_history)s)
         ORDER BY level_id, place),
@@ -269,6 +270,7 @@ def values_of(batch: PostBatch) -> dict[str, Any]:
         "counts": write_array(counts),
         "users": write_array([post.user_id for post in batch.posts]),
         "scores": write_array([post.score for post in batch.posts]),
+        "metas": [post.meta for post in batch.posts] if any(post.meta for post in batch.posts) else None,
         **batch.rules._asdict(),
     }
 

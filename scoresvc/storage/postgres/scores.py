@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from scoresvc.errors import Banned
-from scoresvc.scores import PostResult
+from scoresvc.scores import NO_DETAILS, PostDetails, PostResult, Replay
+from scoresvc.storage.keyed_posts import read_answer
+from scoresvc.storage.postgres.checked_posts import CheckedPost, CheckedPosts
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.outcomes import Outcome, Post
 from scoresvc.storage.postgres.posting import PostBatch
@@ -14,6 +16,7 @@ from scoresvc.storage.postgres.results import StoreResult
 from scoresvc.storage.postgres.rules import PostRules
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
 from scoresvc.storage.postgres.workers import Writers
+from scoresvc.storage.users import NameRules
 from scoresvc.storage.write import Write
 
 
@@ -28,23 +31,47 @@ class PipelinedScores:
     def __init__(
         self,
         workers: Writers,
+        checked: CheckedPosts,
         clock: Callable[[], float] | None,
         send: Callable[[Connection, PostBatch], StoreResult],
         rules: PostRules,
+        names: NameRules,
         tells_held: bool,
     ) -> None:
         self._workers = workers
+        self._checked = checked
         self._clock = clock
         self._send_batch = send
         self._rules = rules
+        self._names = names
         self._tells_held = tells_held
         self._change = PipelinedChange("post", self._send)
 
-    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=False), _nothing)
+    def post(
+        self, level_id: int, user_id: int, score: int, details: PostDetails = NO_DETAILS
+    ) -> Write[PostResult | Replay] | Write[None]:
+        if details.key is not None or details.name is not None:
+            return self._begin_checked(level_id, user_id, score, details)
+        post = Post(level_id, user_id, score, is_ranked=False, meta=details.meta)
+        return self._workers.begin(self._change, post, _nothing)
 
-    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
-        return self._workers.begin(self._change, Post(level_id, user_id, score, is_ranked=True), self._make_result)
+    def post_and_rank(
+        self, level_id: int, user_id: int, score: int, details: PostDetails = NO_DETAILS
+    ) -> Write[PostResult | Replay]:
+        if details.key is not None or details.name is not None:
+            return self._begin_checked(level_id, user_id, score, details)
+        post = Post(level_id, user_id, score, is_ranked=True, meta=details.meta)
+        return self._workers.begin(self._change, post, self._make_result)
+
+    def delete_old_keys(self, count: int) -> int:
+        return self._checked.purge(count)
+
+    def _begin_checked(
+        self, level_id: int, user_id: int, score: int, details: PostDetails
+    ) -> Write[PostResult | Replay]:
+        post = Post(level_id, user_id, score, is_ranked=True, meta=details.meta)
+        checked = CheckedPost(post, details.key, self._names.check(details.name))
+        return self._checked.begin(checked, lambda output: read_answer(*output, self._tells_held))
 
     def _make_result(self, outcome: Outcome) -> PostResult:
         if isinstance(outcome, Banned):

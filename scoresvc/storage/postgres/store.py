@@ -14,6 +14,7 @@ from scoresvc.storage.postgres import check, copying, migrate
 from scoresvc.storage.postgres.acting import QueuedActions
 from scoresvc.storage.postgres.admin import SharedAdmin
 from scoresvc.storage.postgres.boards import SharedBoards
+from scoresvc.storage.postgres.checked_posts import CheckedPosts
 from scoresvc.storage.postgres.clocks import make_clock
 from scoresvc.storage.postgres.connections import connect_alone, log, without_password
 from scoresvc.storage.postgres.forms import Forms, find_forms
@@ -40,7 +41,7 @@ class Node:
 
     def __init__(self, config: Config, clock: Callable[[], float] | None, counted: Sequence[str]) -> None:
         database, defaults = config.database, config.levels.defaults
-        names = NameRules(config.users)
+        self._names = NameRules(config.users)
         self._levels = config.levels
         self.counters = _open_counters(config, counted)
         self.pool = ConnectionPool(database.url, database.connections, database.prepare)
@@ -53,19 +54,26 @@ class Node:
         self.lists = ThreadLists(self.reader, forms.lists, defaults.order)
         self.loop_lists = LoopLists(self.pool, self.lists)
         self.rules = make_rules(self.reader, defaults)
+        self._open_writing(config, forms, transactions, clock)
+        self.sizes = forms.sizes(self.reader, clock)
+        self.clock = make_clock(self.reader, clock)
+        self.acting = QueuedActions(transactions, config, clock, self.rules.version)
+        self.maintenance = SharedMaintenance(transactions, self.acting, config, clock)
+        self._purger = Purger(self.sessions.delete_expired, self.scores.delete_old_keys, self.maintenance.maintain)
+        self._purger.start()
+
+    def _open_writing(
+        self, config: Config, forms: Forms, transactions: PipelinedTransactions, clock: Callable[[], float] | None
+    ) -> None:
+        names = self._names
         self.user_transactions = UserTransactions(transactions)
         self.users = SharedUsers(self.reader, self.user_transactions, names)
         self.sessions = SharedSessions(
             self.reader, self.writers, self.user_transactions, config, names, clock, self.rules.version, forms.purge
         )
-        rules = make_post_rules(defaults, config.history.keep)
-        self.scores = PipelinedScores(self.writers, clock, forms.send_posts, rules, config.history.tell_held)
-        self.sizes = forms.sizes(self.reader, clock)
-        self.clock = make_clock(self.reader, clock)
-        self.acting = QueuedActions(transactions, config, clock, self.rules.version)
-        self.maintenance = SharedMaintenance(transactions, self.acting, config, clock)
-        self._purger = Purger(self.sessions.delete_expired, self.maintenance.maintain)
-        self._purger.start()
+        rules, send = make_post_rules(config.levels.defaults, config.history.keep), forms.send_posts
+        self.checked = CheckedPosts(transactions, send, rules, names.are_unique, forms.is_distributed, clock)
+        self.scores = PipelinedScores(self.writers, self.checked, clock, send, rules, names, config.history.tell_held)
 
     def make_store(self) -> Store:
         """Raises Unavailable, with everything closed."""
@@ -118,6 +126,7 @@ class Node:
         self.loop_lists.close()
         self.acting.stop()
         self.user_transactions.stop()
+        self.checked.stop()
         self.writers.stop()
         self.lists.stop()
         self._purger.join()

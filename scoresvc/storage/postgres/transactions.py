@@ -119,12 +119,15 @@ class PipelinedTransactions:
     def run(self, work: Callable[[Connection], T], lock_timeout: float = LOCK_TIMEOUT) -> T:
         """Does `work` in a transaction of its own, again where others were in its way; returns what it returns.
 
-        A refusal that it raises takes the transaction back. Raises Unavailable.
+        A refusal that it raises takes the transaction back. Raises LockNotTaken, Unavailable.
         """
         with self._pool.lend(WORK_MAX) as connection:
             for attempt in range(1, ATTEMPTS_MAX):
                 try:
                     return self._work(connection, work, lock_timeout)
+                except psycopg.errors.LockNotAvailable:
+                    connection.execute("ROLLBACK")
+                    raise LockNotTaken from None
                 except psycopg.Error as error:
                     if not is_retried(error) or connection.closed:
                         raise

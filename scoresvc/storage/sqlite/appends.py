@@ -33,7 +33,7 @@ POST, LOG_IN = "post", "log_in"  # names of the changes
 
 NewSession = tuple[bytes, int, float]  # the SHA-256 of the key, the user, when it expires in Unix seconds
 Counted = tuple[int, int, int, int, int]  # on a board: level, period, user, turned score, time
-Submitted = tuple[int, int, int, int, int, int]  # level, user, score, time, day, state
+Submitted = tuple[int, int, int, int, int, int, str | None]  # level, user, score, time, day, state, meta
 
 LATE = "late"  # what the trigger says of posts that some score may be later than
 
@@ -65,9 +65,10 @@ TRIGGER = """
         ON CONFLICT (level_id)
           DO NOTHING;
 
-        INSERT INTO submissions (level_id, user_id, score, posted_at, day, state)
+        INSERT INTO submissions (level_id, user_id, score, posted_at, day, state, meta)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+               json_extract(value, '$[6]')
           FROM json_each(NEW.submissions);
 
         INSERT INTO scores (level_id, period, user_id, score, reached_at)
@@ -209,14 +210,14 @@ class Appends:
         if self._rules.are_absent():
             return self._read_plain_batch(posts, times, now)
         batch = Batch({}, [], {"best": [], "latest": [], "sum": [], "turned_sum": []})
-        for (level_id, user_id, score), time in zip(posts, times, strict=True):
+        for (level_id, user_id, score, meta), time in zip(posts, times, strict=True):
             settings, pinned = self._rules.of_level(level_id)
             if pinned:
                 batch.pins[level_id] = pinned
             held = is_held(settings, score)
             if self._keeps_history or held:
                 state = HELD if held else STANDS
-                batch.submissions.append((level_id, user_id, score, time, day_at(settings, now), state))
+                batch.submissions.append((level_id, user_id, score, time, day_at(settings, now), state, meta))
             if not held:
                 turned = turn(score, settings.order)
                 boards = batch.counted[_keeping(settings)]
@@ -228,12 +229,16 @@ class Appends:
     def _read_plain_batch(self, posts: Sequence[Post], times: Sequence[int], now: int) -> Batch:
         """As `_read_batch`, where there are no rules."""
         best = [
-            (level_id, ALL, user_id, score, time) for (level_id, user_id, score), time in zip(posts, times, strict=True)
+            (level_id, ALL, user_id, score, time)
+            for (level_id, user_id, score, _), time in zip(posts, times, strict=True)
         ]
         submissions = []
         if self._keeps_history:
             day = day_at(self._rules.defaults, now)
-            submissions = [(*post, time, day, STANDS) for post, time in zip(posts, times, strict=True)]
+            submissions = [
+                (level_id, user_id, score, time, day, STANDS, meta)
+                for (level_id, user_id, score, meta), time in zip(posts, times, strict=True)
+            ]
         return Batch({}, submissions, {"best": best, "latest": [], "sum": [], "turned_sum": []})
 
     def store_posts(self, connection: sqlite3.Connection, posts: list[Post]) -> list[bool]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from scoresvc.limits import COUNT_DEFAULT
 from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
-from scoresvc.scores import Board, LevelScore, Position, Standing, UserScores
+from scoresvc.scores import Board, Entry, LevelScore, Position, Standing, UserScores
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.ledger import turn
@@ -23,6 +23,7 @@ from scoresvc.storage.pages import (
     read_around,
     read_page,
     read_users,
+    with_meta,
 )
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
@@ -52,26 +53,29 @@ class Boards:
     def high_scores(self, level_id: int) -> str:
         return self._lists.list_of(level_id)
 
-    def page(self, level_id: int, period: Period, limit: int, after: str | None) -> Board:
+    def page(self, level_id: int, period: Period, limit: int, after: str | None, has_meta: bool = False) -> Board:
         if after is not None:
             position = self._cursors.read(level_id, after, period.number)
-            return self._read_page(level_id, period, limit, position)
-        if limit > LIMIT_CACHED_MAX:
-            return self._read_page(level_id, period, limit, TOP)
+            return self._read_page(level_id, period, limit, position, has_meta)
+        if limit > LIMIT_CACHED_MAX or has_meta:
+            return self._read_page(level_id, period, limit, TOP, has_meta)
         key, version = (level_id, period, limit), self._versions.version_of(level_id)
         return self._first_pages.get(key, version, self._read_page, level_id, period, limit, TOP)
 
-    def _read_page(self, level_id: int, period: Period, limit: int, after: Position) -> Board:
+    def _read_page(self, level_id: int, period: Period, limit: int, after: Position, has_meta: bool = False) -> Board:
         with self._snapshot() as snapshot:
-            return read_page(snapshot, self._cursors, self._view(level_id, period), limit, after)
+            board = read_page(snapshot, self._cursors, self._view(level_id, period), limit, after)
+            return with_meta(snapshot, board) if has_meta else board
 
-    def around(self, level_id: int, period: Period, user_id: int, count: int) -> Board | None:
+    def around(self, level_id: int, period: Period, user_id: int, count: int, has_meta: bool = False) -> Board | None:
         with self._snapshot() as snapshot:
-            return read_around(snapshot, self._cursors, self._view(level_id, period), user_id, count)
+            board = read_around(snapshot, self._cursors, self._view(level_id, period), user_id, count)
+            return with_meta(snapshot, board) if board and has_meta else board
 
-    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int]) -> Board:
+    def of_users(self, level_id: int, period: Period, user_ids: Sequence[int], has_meta: bool = False) -> Board:
         with self._snapshot() as snapshot:
-            return read_users(snapshot, self._view(level_id, period), user_ids)
+            board = read_users(snapshot, self._view(level_id, period), user_ids)
+            return with_meta(snapshot, board) if has_meta else board
 
     def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
         view = self._view(level_id, period)
@@ -217,6 +221,21 @@ class BoardSnapshot(NamedTuple):
             {**board._asdict(), "count": count, **position._asdict()},
         )
         return [Position._make(row) for row in rows.fetchall()]
+
+    def metas(self, level_id: int, entries: Sequence[Entry]) -> dict[int, str]:
+        rows = self.connection.execute(
+            """
+            SELECT user_id, meta
+              FROM json_each(:stands) AS stands
+              JOIN submissions
+                ON user_id = json_extract(stands.value, '$[0]')
+               AND level_id = :level_id
+               AND posted_at = json_extract(stands.value, '$[1]')
+             WHERE meta IS NOT NULL
+            """,
+            {"level_id": level_id, "stands": json.dumps([(each.user_id, each.reached_at) for each in entries])},
+        )
+        return dict(rows.fetchall())
 
     def bests(self, user_id: int, kind: str) -> list[tuple[int, int, int]]:
         """Returns level, period and score of the boards of a kind where a user stands, by level."""

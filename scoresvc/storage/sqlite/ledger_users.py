@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scoresvc.storage.sqlite.ledger_scores import ScoreLedger
-from scoresvc.storage.users import StoredUser, is_stored
+from scoresvc.storage.users import StoredUser, UserName, is_stored
 
 
 class SqliteUserLedger(ScoreLedger):
@@ -60,3 +62,8 @@ class SqliteUserLedger(ScoreLedger):
                 """,
                 user._asdict(),
             )
+
+
+def read_name(fields: Sequence[str] | None) -> UserName | None:
+    """Reads a name that may come from another process."""
+    return UserName._make(fields) if fields else None

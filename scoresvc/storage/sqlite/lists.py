@@ -31,7 +31,7 @@ CACHE_AGE_MAX = 1.0  # seconds; then a change that was made by hand in the datab
 LEVELS_CACHED = 10_000
 LIST_LENGTH = 15
 
-Post = tuple[int, int, int]  # level, user, score
+Post = tuple[int, int, int, str | None]  # level, user, score, meta
 
 
 class Lists:
@@ -82,7 +82,7 @@ class Lists:
             return
         for level_id, text in texts.items():
             if text is not None:
-                for _, user_id, score in by_level[level_id]:
+                for _, user_id, score, _ in by_level[level_id]:
                     text = add_score(text, user_id, score)
                 self._cache.put(level_id, changed[level_id], text)
 

@@ -1,4 +1,4 @@
-"""Scores: what each user has posted to each level, and what stands of it."""
+"""What the writer does for scores: what each user has posted to each level, and what stands of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from scoresvc.errors import Banned
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import ALL_TIME, Period, periods_at
 from scoresvc.scores import PeriodResult, PostResult, Timestamp
@@ -20,47 +19,13 @@ from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Lists, Post
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
 from scoresvc.storage.sqlite.rules import BUILT_IN, Rules
-from scoresvc.storage.sqlite.transactions import Begin, Change
-from scoresvc.storage.write import Write
+from scoresvc.storage.sqlite.transactions import Change
 
 BoardOutcome = tuple[str, bool, int, int | None, int, int, int]  # the fields of PeriodResult; all time ends at 0
 Outcome = Sequence[BoardOutcome]  # of all time first
 
 
-class Scores:
-    """Posts scores with `begin`. Methods raise Banned, and Unavailable where the database takes no more."""
-
-    def __init__(self, begin: Begin, changes: ScoreChanges, rules: Rules, tells_held: bool) -> None:
-        self._begin = begin
-        self._post = changes.post
-        self._post_and_rank = changes.post_and_rank
-        self._rules = rules
-        self._tells_held = tells_held
-
-    def post(self, level_id: int, user_id: int, score: int) -> Write[None]:
-        """See `ScoreStore`."""
-        self._refuse_banned(user_id)
-        return self._begin(self._post, (level_id, user_id, score), _nothing)
-
-    def post_and_rank(self, level_id: int, user_id: int, score: int) -> Write[PostResult]:
-        """See `ScoreStore`."""
-        self._refuse_banned(user_id)
-        tells = self._tells_held and is_held(self._rules.settings_of(level_id), score)
-        return self._begin(
-            self._post_and_rank, (level_id, user_id, score), _make_held_result if tells else _make_result
-        )
-
-    def _refuse_banned(self, user_id: int) -> None:
-        ban = self._rules.ban_of(user_id)
-        if ban and not ban.hide:
-            raise Banned
-
-
-def _nothing(may_have_changed: bool) -> None:
-    return None
-
-
-def _make_result(outcome: Outcome) -> PostResult:
+def make_result(outcome: Outcome) -> PostResult:
     (_, improved, best, previous, rank, players, _), *of_periods = outcome
     periods = tuple([_make_period_result(*each) for each in of_periods])
     return PostResult(improved, best, previous, rank, players, periods or msgspec.UNSET)
@@ -72,8 +37,8 @@ def _make_period_result(
     return PeriodResult(name, improved, best, previous, rank, players, Timestamp(ends_at))
 
 
-def _make_held_result(outcome: Outcome) -> PostResult:
-    return msgspec.structs.replace(_make_result(outcome), held=True)
+def make_held_result(outcome: Outcome) -> PostResult:
+    return msgspec.structs.replace(make_result(outcome), held=True)
 
 
 class ScoreChanges:
@@ -89,9 +54,9 @@ class ScoreChanges:
 
     def _after_posts(self, connection: sqlite3.Connection, posts: list[Post], may_have_changed: list[bool]) -> None:
         if may_have_changed[0]:
-            self._update(connection, posts)
+            self.update(connection, posts)
 
-    def _update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
+    def update(self, connection: sqlite3.Connection, posts: Iterable[Post]) -> None:
         """Lets the lists of levels where more is better, and the best stands, get the posts."""
         if self._rules.are_absent():
             self._lists.update(connection, posts)
@@ -100,13 +65,14 @@ class ScoreChanges:
         others: set[int] = set()
         for post in posts:
             self._rules.note_pinned(post[0])
-            if self._is_plain(*post):
+            if self._is_plain(post):
                 added.append(post)
             else:
                 others.add(post[0])
         self._lists.update(connection, [post for post in added if post[0] not in others], others)
 
-    def _is_plain(self, level_id: int, user_id: int, score: int) -> bool:
+    def _is_plain(self, post: Post) -> bool:
+        level_id, user_id, score, _ = post
         settings = self._rules.settings_of(level_id)
         is_ranked_so = settings.order == BUILT_IN.order and settings.keep == BUILT_IN.keep
         return is_ranked_so and not is_held(settings, score) and self._rules.ban_of(user_id) is None
@@ -114,9 +80,14 @@ class ScoreChanges:
     def _store_and_rank(self, connection: sqlite3.Connection, posts: list[Post]) -> list[Outcome]:
         return [self._store_one_and_rank(connection, post) for post in posts]
 
+    def store_and_tell(self, connection: sqlite3.Connection, post: Post) -> tuple[PostResult, bool]:
+        """Stores a post; returns what it changes, and whether it is held."""
+        result = make_result(self._store_one_and_rank(connection, post))
+        return result, is_held(self._rules.settings_of(post[0]), post[2])
+
     def _store_one_and_rank(self, connection: sqlite3.Connection, post: Post) -> Outcome:
         """Returns what the post changes, also of one that is held or whose user's ban is hidden: as if it counted."""
-        level_id, user_id, score = post
+        level_id, user_id, score, _ = post
         settings = self._rules.settings_of(level_id)
         now = int(self._clock() * 1_000_000)
         periods = (ALL_TIME, *periods_at(settings, now))
@@ -131,7 +102,7 @@ class ScoreChanges:
     def _after_posts_and_ranks(
         self, connection: sqlite3.Connection, posts: list[Post], outcomes: list[Outcome]
     ) -> None:
-        self._update(connection, posts)
+        self.update(connection, posts)
 
 
 class Attempt(NamedTuple):

@@ -17,6 +17,7 @@ from scoresvc.storage.sqlite.acting import Acting, Announcer
 from scoresvc.storage.sqlite.admin import Admin
 from scoresvc.storage.sqlite.appends import Appends, create_view
 from scoresvc.storage.sqlite.boards import Boards
+from scoresvc.storage.sqlite.checked_posts import CheckedPostChanges
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
 from scoresvc.storage.sqlite.control import ControlThread
 from scoresvc.storage.sqlite.control_socket import ControlSocket
@@ -25,9 +26,10 @@ from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from scoresvc.storage.sqlite.lists import Lists
 from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.messages import MessageStream
+from scoresvc.storage.sqlite.posts import Scores
 from scoresvc.storage.sqlite.remote_writer import EventLoop, RemoteWriter
 from scoresvc.storage.sqlite.rules import Rules
-from scoresvc.storage.sqlite.scores import ScoreChanges, Scores
+from scoresvc.storage.sqlite.scores import ScoreChanges
 from scoresvc.storage.sqlite.sessions import LoginRules, SessionChanges, Sessions
 from scoresvc.storage.sqlite.sizes import SizeReader
 from scoresvc.storage.sqlite.transactions import Transactions
@@ -50,7 +52,7 @@ class Parts(NamedTuple):
     rules: Rules
     names: NameRules
     counters: Counters
-    score_changes: ScoreChanges
+    checked_changes: CheckedPostChanges
     user_changes: UserChanges
     session_changes: SessionChanges
     acting: Acting
@@ -79,7 +81,7 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     writer = Writer(transactions, note_waiting=parts.note_waiting)
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
     store = _make_store(config, parts, writer, clock, database.close)
-    purger = Purger(store.sessions.delete_expired, store.admin.maintain)
+    purger = Purger(store.sessions.delete_expired, store.scores.delete_old_keys, store.admin.maintain)
     purger.start()
 
     def close() -> None:
@@ -118,11 +120,13 @@ def run_writer(
     parts = _open_parts(config, names, time.time, counted)
     announce()
     transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
-    scores, sessions, users = parts.score_changes, parts.session_changes, parts.user_changes
+    checked, sessions, users = parts.checked_changes, parts.session_changes, parts.user_changes
+    scores = checked.scores
     changes = (
-        scores.post, scores.post_and_rank, sessions.log_in, users.enter, users.claim, users.rename, parts.acting.act,
+        scores.post, scores.post_and_rank, checked.post, sessions.log_in, users.enter, users.claim, users.rename,
+        parts.acting.act,
     )  # fmt: skip
-    purges = (sessions.purge, parts.maintenance.maintain)
+    purges = (sessions.purge, checked.purge, parts.maintenance.maintain)
     control = ControlSocket(database.path)
     status = WriterProcess(transactions, changes, purges, streams, control).run()
     control.close()
@@ -164,7 +168,7 @@ def _open_parts(config: Config, names: NameRules, clock: Callable[[], float], co
         rules,
         names,
         counters,
-        ScoreChanges(lists, appends, rules, clock),
+        CheckedPostChanges(ScoreChanges(lists, appends, rules, clock), announcer, names.are_unique, clock),
         user_changes,
         SessionChanges(appends, versions, user_changes),
         Acting(announcer, config, clock),
@@ -186,7 +190,7 @@ def _make_store(
     return Store(
         Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
         users,
-        Scores(writer.begin, parts.score_changes, parts.rules, config.history.tell_held),
+        Scores(writer.begin, parts.checked_changes, login_rules, parts.rules, config.history.tell_held, clock),
         Boards(readers, versions, parts.lists, parts.rules, clock),
         Levels(readers, parts.rules, clock),
         Admin(readers, versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),

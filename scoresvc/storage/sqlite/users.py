@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from scoresvc.errors import Banned, Claimed, NameTaken
@@ -14,7 +14,7 @@ from scoresvc.storage.sqlite.acting import Announcer
 from scoresvc.storage.sqlite.appends import Appends
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.ledger_scores import Touched
-from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger
+from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger, read_name
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.sqlite.versions import LevelVersions
@@ -98,7 +98,7 @@ class UserChanges:
     def _enter(self, connection: sqlite3.Connection, rows: list[EnterRow]) -> list[Output]:
         def enter(ledger: UserLedger, row: EnterRow) -> int:
             (candidates, secret_hash, external, name), key_hash, expires_at = row
-            entrance = Entrance(tuple(candidates), secret_hash, external, _read_name(name))
+            entrance = Entrance(tuple(candidates), secret_hash, external, read_name(name))
             user_id = users.enter(ledger, entrance, self._are_unique)
             self._appends.store_sessions(connection, [(key_hash, user_id, expires_at)])
             return user_id
@@ -115,7 +115,7 @@ class UserChanges:
     def _rename(self, connection: sqlite3.Connection, rows: list[NameRow]) -> list[Output]:
         def rename(ledger: UserLedger, row: NameRow) -> int:
             user_id, name = row
-            users.rename(ledger, user_id, _read_name(name), self._are_unique)
+            users.rename(ledger, user_id, read_name(name), self._are_unique)
             return user_id
 
         return self._try_each(connection, rename, rows)
@@ -141,11 +141,6 @@ class UserChanges:
     def _after_commit(self, connection: sqlite3.Connection, rows: Any, outputs: list[Output]) -> None:
         self._announcer.announce(connection, self._touched)
         self._touched = Touched()
-
-
-def _read_name(fields: Sequence[str] | None) -> UserName | None:
-    """Reads a name that may come from another process."""
-    return UserName._make(fields) if fields else None
 
 
 def user_of(output: Output) -> int:

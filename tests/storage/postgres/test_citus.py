@@ -14,10 +14,10 @@ import pytest
 
 from scoresvc.api.metrics import NAMES
 from scoresvc.cli import main
-from scoresvc.config import Config, DatabaseOptions, SessionOptions
-from scoresvc.errors import Unavailable
+from scoresvc.config import Config, DatabaseOptions, SessionOptions, UserOptions
+from scoresvc.errors import Claimed, KeyReused, NameTaken, SecretNeeded, Unavailable
 from scoresvc.periods import ALL_TIME, WISH_ALL
-from scoresvc.scores import PostResult
+from scoresvc.scores import PostDetails, PostResult, Replay
 from scoresvc.storage import Store, copy_database, distribute_database, find_faults, open_store, repair
 from scoresvc.storage.postgres import distributed, distributed_boards, distributed_posting
 from scoresvc.storage.postgres.library import psycopg
@@ -103,7 +103,7 @@ def test_a_database_with_rows_is_distributed_once_and_answers_as_before(
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith(
         "applied actions, bands, bans, boards, cursor_key, level_settings, scores, scoresvc_schema, sessions,"
-        " submissions, tokens"
+        " submissions, tokens, users"
     )
     assert second.endswith("up to date")
     query = "SELECT count(DISTINCT nodeport) FROM citus_shards WHERE table_name = 'scores'::regclass"
@@ -263,6 +263,55 @@ def test_a_login_ends_the_earlier_session_where_a_user_has_one(settings: Config)
         keys = [store.sessions.log_in(7).result().key for _ in range(2)]
 
         assert [user_of(store, key) for key in keys] == [None, 7]
+
+
+# Users
+
+
+def test_users_are_made_claimed_and_named(settings: Config) -> None:
+    unique = replace(settings, users=UserOptions(unique_names=True))
+    with closing(open_store(unique, counted=NAMES)) as store:
+        user = store.sessions.create_user("Ann").result()
+        secret = store.users.claim(7).result().secret
+
+        assert user_of(store, user.key) == user.user_id
+        assert store.sessions.log_in(7, secret).result().user_id == 7
+        with pytest.raises(SecretNeeded):
+            store.sessions.log_in(7).result()
+        with pytest.raises(Claimed):
+            store.users.claim(7).result()
+        with pytest.raises(NameTaken):
+            store.users.rename(7, "ANN").result()
+        external = [store.sessions.log_in_for_server(None, "steam:1", None).result().user_id for _ in range(2)]
+        assert external[0] == external[1]
+        store.scores.post(2, user.user_id, 1500).result()
+        assert [entry.name for entry in store.boards.page(2, ALL_TIME, 15, None).entries] == ["Ann"]
+        assert store.admin.user(user.user_id).claimed
+
+
+def test_a_post_with_a_key_counts_once_on_its_level(store: Store) -> None:
+    writes = [
+        store.scores.post_and_rank(level, 7, 10, PostDetails("Ann", f"on {level}", f"key-{level}"))
+        for level in LEVELS
+        for _ in range(2)
+    ]
+    results = [write.result() for write in writes]
+
+    assert [isinstance(result, Replay) for result in results] == [False, True] * len(LEVELS)
+    assert store.boards.bests(7, WISH_ALL) == [(level, 10) for level in LEVELS]
+    (entry,) = store.boards.page(3, ALL_TIME, 15, None, has_meta=True).entries
+    assert (entry.name, entry.meta) == ("Ann", "on 3")
+    with pytest.raises(KeyReused):
+        store.scores.post(3, 7, 11, PostDetails(key="key-3")).result()
+
+
+def test_old_keys_are_purged(settings: Config, clock: Clock) -> None:
+    with closing(open_store(settings, clock, NAMES)) as store:
+        for number in range(5):
+            store.scores.post(number, 7, 10, PostDetails(key=f"key-{number}")).result()
+        clock.now += 24 * 3600
+
+        assert [store.scores.delete_old_keys(3) for _ in range(3)] == [3, 2, 0]
 
 
 # Operators
