@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from contextlib import suppress
@@ -21,6 +22,8 @@ class Proxy:
         self._is_silent = False
         self._cut_before = b""
         self._cut_instead = b""
+        self._share = 0.0
+        self._random = random.Random()
         self.cuts = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -37,6 +40,11 @@ class Proxy:
     def cut_instead_of_answer(self, text: bytes) -> None:
         """Ends, once, the connection of a server that answers with this text, which does not get to the client."""
         self._cut_instead = text
+
+    def lose(self, share: float, seed: int) -> None:
+        """Ends the connection instead of passing on, at random, a share of what either side sends."""
+        self._share = share
+        self._random = random.Random(seed)
 
     def be_silent(self) -> None:
         """Swallows whatever is sent from now on, on new connections, too."""
@@ -71,6 +79,9 @@ class Proxy:
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while chunk := client.recv(CHUNK):
+                if self._random.random() < self._share:
+                    self._end(client, server)
+                    return
                 if self._cut_before and self._cut_before in chunk:
                     chunk, self._cut_before = chunk[: chunk.index(self._cut_before)], b""
                     server.sendall(chunk)
@@ -84,6 +95,9 @@ class Proxy:
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while chunk := server.recv(CHUNK):
+                if self._random.random() < self._share:
+                    self._end(client, server)
+                    return
                 if self._cut_instead and self._cut_instead in chunk:
                     self._cut_instead = b""
                     self._end(client, server)

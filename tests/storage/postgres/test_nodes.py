@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from scoresvc.config import Config, SessionOptions
-from tests.conftest import user_of
+from scoresvc.config import Config, SessionOptions, UserOptions
+from scoresvc.errors import NameTaken
+from scoresvc.levels import LevelOptions
+from scoresvc.scores import PostDetails, Replay
+from tests.conftest import high_scores, user_of
 from tests.drills.freshness import read_own_posts
 from tests.nodes import faults_of, start_node, start_nodes
 from tests.storage.postgres.conftest import OpenNode
@@ -95,3 +99,33 @@ def test_sessions_and_scores_go_by_the_clock_of_the_database_whatever_the_nodes_
         assert right.call("POST", f"/2/score?sessionkey={ahead_key}", "5") == (200, "")
         assert right.call("GET", "/2/highscorelist") == (200, "7=5,8=5")  # 7 was first
         assert ahead.call("GET", "/2/highscorelist") == (200, "7=5,8=5")
+
+
+def test_a_post_that_is_sent_again_to_another_node_counts_once(url: str, open_node: OpenNode) -> None:
+    settings = Config(levels=LevelOptions(keep="sum"))
+    stores = [open_node(url, settings) for _ in range(3)]
+
+    def post(number: int) -> bool:
+        details = PostDetails(key=f"post-{number // 6}")
+        return isinstance(stores[number % 3].scores.post_and_rank(2, 7, 10, details).result(), Replay)
+
+    with ThreadPoolExecutor(12) as pool:
+        replays = list(pool.map(post, range(120)))
+
+    assert replays.count(False) == 20
+    assert high_scores(stores[0], 2) == "7=200"
+
+
+def test_of_users_who_take_a_name_on_two_nodes_at_once_one_gets_it(url: str, open_node: OpenNode) -> None:
+    settings = Config(users=UserOptions(unique_names=True))
+    stores = [open_node(url, settings) for _ in range(2)]
+
+    def rename(user: int) -> bool:
+        try:
+            stores[user % 2].users.rename(user, "Ann").result()
+        except NameTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(rename, range(40))) == 1
