@@ -158,6 +158,7 @@ class LevelScore(Value, frozen=True):
 class UserScores(PeriodFields, frozen=True):
     user_id: int
     scores: tuple[LevelScore, ...]  # by level
+    next: str | None  # the cursor of the page that follows, None on the last one
 
 
 class LevelEntry(Value, frozen=True):

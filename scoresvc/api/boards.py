@@ -42,12 +42,12 @@ def rank(store: Store, level_id: int, user_id: int, period: PeriodWish) -> Stand
     return standing
 
 
-def user_scores(store: Store, user_id: int, period: PeriodWish) -> UserScores:
-    return store.boards.user_scores(user_id, period)
+def user_scores(store: Store, user_id: int, limit: int, after: str | None, period: PeriodWish) -> UserScores:
+    return store.boards.user_scores(user_id, period, limit, after)
 
 
-def bests(store: Store, user_id: int, period: PeriodWish) -> list[tuple[int, int]]:
-    return store.boards.bests(user_id, period)
+def bests(store: Store, user_id: int, limit: int, after: str | None, period: PeriodWish) -> list[tuple[int, int]]:
+    return store.boards.bests(user_id, period, limit, after)
 
 
 def _find_period(store: Store, level_id: int, wish: PeriodWish) -> Period:

@@ -275,6 +275,7 @@ POST_KEY = PostKeyParameter(
 )
 WITH_META = QueryParameter("meta", YES_NO, "`yes`: with what was sent with the scores, in JSON", False, scales=False)
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
+LEVEL_LIMIT = QueryParameter("limit", COUNT, f"levels, 1 to {COUNT_MAX}; {COUNT_MAX} if left out", COUNT_MAX)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
 USERS = QueryParameter(
     "users", USER_LIST, f"these only, at most {COUNT_MAX} with commas between them", excludes=("limit", "after")

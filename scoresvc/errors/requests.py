@@ -75,13 +75,13 @@ class BadUsers(Refusal):
 
 
 class BadCursor(Refusal):
-    """`after` is not the `next` of an answer about this level."""
+    """`after` is not the `next` of an answer about the same level or user."""
 
     status = "400 Bad Request"
     code = "bad_cursor"
 
     def __init__(self) -> None:
-        super().__init__("after must be the next of an earlier answer about the same level")
+        super().__init__("after must be the next of an earlier answer to the same call")
 
 
 class BadFormat(Refusal):

@@ -126,14 +126,16 @@ class BoardStore(Protocol):
     def standing(self, level_id: int, period: Period, user_id: int) -> Standing | None:
         """Returns None for a user without a score."""
 
-    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
-        """Returns level and score of each board of a user, by level. Raises BadPeriod.
+    def bests(
+        self, user_id: int, wish: PeriodWish, limit: int = ..., after: str | None = None
+    ) -> list[tuple[int, int]]:
+        """Returns level and score of `limit` boards at most of a user, by level. Raises BadPeriod, BadCursor.
 
         `wish` is resolved for each level; one that does not keep periods of that kind is left out.
         """
 
-    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
-        """As `bests`, with ranks."""
+    def user_scores(self, user_id: int, wish: PeriodWish, limit: int = ..., after: str | None = None) -> UserScores:
+        """As `bests`, with ranks. Where more may follow it has a cursor, also one without any score."""
 
 
 class LevelStore(Protocol):

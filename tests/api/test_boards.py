@@ -250,10 +250,37 @@ def test_a_user_s_scores_are_listed_by_level(app: TestApp, fill: Fill) -> None:
             {"level": 1, "score": 7, "rank": 1, "players": 1},
             {"level": 2, "score": 1220, "rank": 2, "players": 2},
         ],
+        "next": None,
         "period": "all",
     }
-    assert get(app, "/9/scores") == {"user": 9, "scores": [], "period": "all"}
+    assert get(app, "/9/scores") == {"user": 9, "scores": [], "next": None, "period": "all"}
     assert app.get("/9/scores").text == ""
+
+
+def test_pages_of_a_user_s_scores_follow_each_other_to_the_end(app: TestApp, fill: Fill) -> None:
+    for level in (5, 1, 2147483647, 0, 3, 2):
+        fill((131, level % 1000), level=level)
+    path, pages = "/131/scores?limit=2", []
+    while True:
+        page = get(app, path)
+        pages.append([each["level"] for each in page["scores"]])
+        assert app.get(path).text == ",".join(f"{each['level']}={each['score']}" for each in page["scores"])
+        if page["next"] is None:
+            break
+        path = f"/131/scores?limit=2&after={page['next']}"
+
+    assert pages == [[0, 1], [2, 3], [5, 2147483647]]
+
+
+def test_a_cursor_of_scores_is_of_this_user_and_kind_of_period(app: TestApp, fill: Fill) -> None:
+    for level in (1, 2):
+        fill((131, 7), (7, 8), level=level)
+    cursor = get(app, "/131/scores?limit=1")["next"]
+
+    for path in (f"/7/scores?after={cursor}", f"/131/scores?period=day&after={cursor}", "/131/scores?after=x"):
+        assert app.get(path, headers=JSON, status=400).json["error"]["code"] == "bad_cursor"
+    list_cursor = get(app, "/1/highscorelist?limit=1")["next"]
+    assert app.get(f"/1/scores?after={list_cursor}", headers=JSON, status=400).json["error"]["code"] == "bad_cursor"
 
 
 # Posting and logging in
@@ -384,7 +411,7 @@ def test_a_thousand_users_are_good(app: TestApp, fill: Fill) -> None:
         ("/2/around/1?limit=1", "does not take"),
         ("/2/around/1?count=1&count=1", "once"),
         ("/2/rank/1?limit=1", "does not take"),
-        ("/1/scores?limit=1", "does not take"),
+        ("/1/scores?limit=1001", "limit must be"),
         ("/2147483648/rank/1", "levelid"),
         ("/2/rank/2147483648", "userid"),
         ("/2/around/2147483648", "userid"),

@@ -10,7 +10,7 @@ from webtest import TestApp
 
 from scoresvc.actions import SetLevel
 from scoresvc.levels import PERIOD_KINDS
-from scoresvc.storage import Store
+from scoresvc.storage import Store, user_pages
 from tests.conftest import Clock
 
 JSON = {"Accept": "application/json"}
@@ -233,6 +233,27 @@ def test_a_post_in_json_says_what_it_changed_in_each_period(app: TestApp, clock:
 
 
 # The periods that there are
+
+
+@pytest.mark.parametrize("slice_levels", [1, 2, 1000])
+def test_pages_of_scores_in_a_period_are_read_in_slices(
+    app: TestApp, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, slice_levels: int
+) -> None:
+    """A page that has read SLICES_MAX of them ends, also without a score, and says how to go on."""
+    monkeypatch.setattr(user_pages, "COUNT_MAX", slice_levels)
+    for level in range(30):
+        periods = ("day",) if level in (0, 13, 14, 29) else ()
+        store.admin.perform("test", SetLevel(level, {"periods": periods})).result()
+        store.scores.post(level, 1, 50).result()
+    path, found, pages = "/1/scores?period=day&limit=3", [], 0
+    while path:
+        page = app.get(path, headers=JSON).json
+        found += [each["level"] for each in page["scores"]]
+        path = page["next"] and f"/1/scores?period=day&limit=3&after={page['next']}"
+        pages += 1
+
+    assert found == [0, 13, 14, 29]
+    assert pages == {1: 4, 2: 3, 1000: 2}[slice_levels]
 
 
 def test_the_periods_with_scores_come_newest_first(app: TestApp, clock: Clock) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
-from scoresvc.scores import Board, Entry, LevelScore, Position, Standing, UserScores
+from scoresvc.limits import COUNT_MAX
+from scoresvc.periods import Period, PeriodWish, find_period_of_user
+from scoresvc.scores import Board, Entry, Position, Standing, UserScores
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.ledger import turn
 from scoresvc.storage.pages import (
     TOP,
     BoardId,
     View,
     fields_of,
-    find_view,
     make_standing,
     read_around,
     read_page,
@@ -27,20 +27,23 @@ from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.lists import ListReader
 from scoresvc.storage.postgres.reading import Reader
 from scoresvc.storage.postgres.rules import SharedRules
+from scoresvc.storage.postgres.user_boards import SharedUserSnapshot
+from scoresvc.storage.user_pages import UserPage, find_views, read_level, read_user_page, write_level
 from scoresvc.storage.write import Write
-
-BoardScore = tuple[int, int, int, int, int]  # level, period, turned score, rank, players
 
 
 class SharedBoards:
     """Reads boards, see `BoardStore`. No board is cached: another node may change any at any time."""
 
+    user_snapshot: ClassVar[type[SharedUserSnapshot]] = SharedUserSnapshot
+
     def __init__(
-        self, reader: Reader, lists: ListReader, cursors: Cursors, rules: SharedRules, clock: DatabaseClock
+        self, reader: Reader, lists: ListReader, cursor_key: bytes, rules: SharedRules, clock: DatabaseClock
     ) -> None:
         self._reader = reader
         self._lists = lists
-        self._cursors = cursors
+        self._cursors = Cursors(cursor_key)
+        self._user_cursors = Cursors(hmac.digest(cursor_key, b"users", "sha256"))
         self._rules = rules
         self._clock = clock
 
@@ -84,57 +87,38 @@ class SharedBoards:
             {**board._asdict(), "user_id": user_id},
         )
 
-    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
-        lowest, highest = NUMBERS_OF_KIND[wish.kind]
-        rows = self._reader.read(
-            """
-            SELECT level_id, period, score
-              FROM scores
-             WHERE user_id = %(user_id)s AND period BETWEEN %(lowest)s AND %(highest)s
-             ORDER BY level_id
-            """,
-            {"user_id": user_id, "lowest": lowest, "highest": highest},
-        )
-        bests = [
-            (view.level_id, turn(score, view.settings.order)) for view, (_, _, score) in self._find_views(rows, wish)
-        ]
-        self._period_of_user(wish, bool(bests))
-        return bests
+    def bests(
+        self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
+    ) -> list[tuple[int, int]]:
+        with self._reader.snapshot() as connection:
+            page = self._read_user_page(self.user_snapshot(connection), user_id, wish, limit, after)
+        self._period_of_user(wish, page)
+        return [each.level_score for each in page.scores]
 
-    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
-        rows = self._read_user_scores(user_id, *NUMBERS_OF_KIND[wish.kind])
-        scores = [
-            LevelScore(view.level_id, turn(score, view.settings.order), rank, players)
-            for view, (_, _, score, rank, players) in self._find_views(rows, wish)
-        ]
-        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish, bool(scores))))
+    def user_scores(
+        self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
+    ) -> UserScores:
+        with self._reader.snapshot() as connection:
+            snapshot = self.user_snapshot(connection)
+            page = self._read_user_page(snapshot, user_id, wish, limit, after)
+            ranks = snapshot.ranks_of(page.scores)
+        scores = [each.ranked(*rank) for each, rank in zip(page.scores, ranks, strict=True)]
+        cursor = write_level(self._user_cursors, user_id, wish, page.last)
+        return UserScores(user_id, tuple(scores), cursor, **fields_of(self._period_of_user(wish, page)))
 
-    def _read_user_scores(self, user_id: int, lowest: int, highest: int) -> list[tuple[Any, ...]]:
-        """Returns level, period, turned score, rank and players of the boards of some periods, by level."""
-        return self._reader.read(
-            """
-            SELECT level_id, period, score, rank_of(level_id, period, score), boards.players
-              FROM scores
-              JOIN boards USING (level_id, period)
-             WHERE user_id = %(user_id)s AND period BETWEEN %(lowest)s AND %(highest)s
-             ORDER BY level_id
-            """,
-            {"user_id": user_id, "lowest": lowest, "highest": highest},
-        )
+    def _read_user_page(
+        self, snapshot: SharedUserSnapshot, user_id: int, wish: PeriodWish, limit: int, after: str | None
+    ) -> UserPage:
+        now = self._clock.now()
 
-    def _find_views(self, rows: list[tuple[Any, ...]], wish: PeriodWish) -> Iterator[tuple[View, tuple[Any, ...]]]:
-        """Yields those of the rows, each of a level and a period, that are of the period that was wished for."""
-        views: dict[int, View | None] = {}
-        for row in rows:
-            level_id, number = row[:2]
-            if level_id not in views:
-                views[level_id] = find_view(level_id, wish, self._rules.settings_of(level_id), self._clock.now())
-            view = views[level_id]
-            if view and view.period.number == number:
-                yield view, row
+        def find(levels: list[int]) -> list[View]:
+            settings = snapshot.settings_of(levels, self._rules.defaults)
+            return find_views(levels, wish, settings.__getitem__, now)
 
-    def _period_of_user(self, wish: PeriodWish, has_begun: bool) -> Period:
-        return find_period_of_user(wish, self._rules.defaults.zone, self._clock.now(), has_begun)
+        return read_user_page(snapshot, user_id, find, limit, read_level(self._user_cursors, user_id, wish, after))
+
+    def _period_of_user(self, wish: PeriodWish, page: UserPage) -> Period:
+        return find_period_of_user(wish, self._rules.defaults.zone, self._clock.now(), bool(page.scores))
 
     def _view(self, level_id: int, period: Period) -> View:
         return View(level_id, period, self._rules.settings_of(level_id))

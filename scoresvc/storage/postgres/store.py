@@ -9,7 +9,6 @@ from pathlib import Path
 from scoresvc.config import Config
 from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
-from scoresvc.storage.cursors import Cursors
 from scoresvc.storage.postgres import check, copying, migrate
 from scoresvc.storage.postgres.acting import QueuedActions
 from scoresvc.storage.postgres.admin import SharedAdmin
@@ -119,7 +118,7 @@ class Node:
 
     def _make_boards(self, reader: Reader, lists: ListReader, key: bytes) -> SharedBoards:
         rules, clock = self.rules.reading_with(reader), self.clock.reading_with(reader)
-        return self._boards(reader, lists, Cursors(key), rules, clock)
+        return self._boards(reader, lists, key, rules, clock)
 
     def close(self) -> None:
         self._purger.stop()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from scoresvc.limits import COUNT_DEFAULT
-from scoresvc.periods import NUMBERS_OF_KIND, Period, PeriodWish, find_period_of_user
-from scoresvc.scores import Board, Entry, LevelScore, Position, Standing, UserScores
+from scoresvc.limits import COUNT_DEFAULT, COUNT_MAX
+from scoresvc.periods import Period, PeriodWish, find_period_of_user
+from scoresvc.scores import Board, Entry, Position, Standing, UserScores
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.cursors import Cursors
-from scoresvc.storage.ledger import turn
 from scoresvc.storage.pages import (
     TOP,
     BoardId,
     View,
     fields_of,
-    find_view,
     make_standing,
     read_around,
     read_page,
@@ -31,6 +30,7 @@ from scoresvc.storage.sqlite.lists import CACHE_AGE_MAX, LEVELS_CACHED, Lists
 from scoresvc.storage.sqlite.ranks import players_of, rank_of
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.versions import LevelVersions
+from scoresvc.storage.user_pages import UserPage, find_views, read_level, read_user_page, write_level
 
 LIMIT_CACHED_MAX = COUNT_DEFAULT  # entries of a page that is cached
 
@@ -48,6 +48,7 @@ class Boards:
         self._clock = clock
         ((cursor_key,),) = readers.read("SELECT key FROM cursor_key", {})
         self._cursors = Cursors(cursor_key)
+        self._user_cursors = Cursors(hmac.digest(cursor_key, b"users", "sha256"))
         self._first_pages: Cache[tuple[int, Period, int], Board] = Cache(LEVELS_CACHED, CACHE_AGE_MAX)
 
     def high_scores(self, level_id: int) -> str:
@@ -86,40 +87,36 @@ class Boards:
             rank, players = snapshot.rank_of(view.board, position.score), snapshot.players_of(view.board)
         return make_standing(view, position, rank, players)
 
-    def bests(self, user_id: int, wish: PeriodWish) -> list[tuple[int, int]]:
+    def bests(
+        self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
+    ) -> list[tuple[int, int]]:
         with self._snapshot() as snapshot:
-            bests = [
-                (view.level_id, turn(score, view.settings.order))
-                for view, score in self._read_bests(snapshot, user_id, wish)
-            ]
-        self._period_of_user(wish, bool(bests))
-        return bests
+            page = self._read_user_page(snapshot, user_id, wish, limit, after)
+        self._period_of_user(wish, page)
+        return [each.level_score for each in page.scores]
 
-    def user_scores(self, user_id: int, wish: PeriodWish) -> UserScores:
+    def user_scores(
+        self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
+    ) -> UserScores:
         with self._snapshot() as snapshot:
+            page = self._read_user_page(snapshot, user_id, wish, limit, after)
             scores = [
-                LevelScore(
-                    view.level_id,
-                    turn(score, view.settings.order),
-                    snapshot.rank_of(view.board, score),
-                    snapshot.players_of(view.board),
-                )
-                for view, score in self._read_bests(snapshot, user_id, wish)
+                each.ranked(snapshot.rank_of(each.view.board, each.score), snapshot.players_of(each.view.board))
+                for each in page.scores
             ]
-        return UserScores(user_id, tuple(scores), **fields_of(self._period_of_user(wish, bool(scores))))
+        cursor = write_level(self._user_cursors, user_id, wish, page.last)
+        return UserScores(user_id, tuple(scores), cursor, **fields_of(self._period_of_user(wish, page)))
 
-    def _read_bests(self, snapshot: BoardSnapshot, user_id: int, wish: PeriodWish) -> Iterator[tuple[View, int]]:
-        """Yields each board of the user with the turned score there, by level."""
-        views: dict[int, View | None] = {}
-        for level_id, number, score in snapshot.bests(user_id, wish.kind):
-            if level_id not in views:
-                views[level_id] = find_view(level_id, wish, self._rules.settings_of(level_id), self._now())
-            view = views[level_id]
-            if view and view.period.number == number:
-                yield view, score
+    def _read_user_page(
+        self, snapshot: BoardSnapshot, user_id: int, wish: PeriodWish, limit: int, after: str | None
+    ) -> UserPage:
+        def find(levels: list[int]) -> list[View]:
+            return find_views(levels, wish, self._rules.settings_of, self._now())
 
-    def _period_of_user(self, wish: PeriodWish, has_begun: bool) -> Period:
-        return find_period_of_user(wish, self._rules.defaults.zone, self._now(), has_begun)
+        return read_user_page(snapshot, user_id, find, limit, read_level(self._user_cursors, user_id, wish, after))
+
+    def _period_of_user(self, wish: PeriodWish, page: UserPage) -> Period:
+        return find_period_of_user(wish, self._rules.defaults.zone, self._now(), bool(page.scores))
 
     def _now(self) -> int:
         return int(self._clock() * 1_000_000)
@@ -237,17 +234,40 @@ class BoardSnapshot(NamedTuple):
         )
         return dict(rows.fetchall())
 
-    def bests(self, user_id: int, kind: str) -> list[tuple[int, int, int]]:
-        """Returns level, period and score of the boards of a kind where a user stands, by level."""
-        lowest, highest = NUMBERS_OF_KIND[kind]
+    def levels_of(self, user_id: int, after: int, count: int) -> list[int]:
+        rows = self.connection.execute(
+            """
+            WITH RECURSIVE level (level_id) AS (
+                 SELECT min(level_id)
+                   FROM scores
+                  WHERE user_id = :user_id AND level_id > :after
+                  UNION ALL
+                 SELECT (SELECT min(scores.level_id)
+                           FROM scores
+                          WHERE user_id = :user_id AND scores.level_id > level.level_id)
+                   FROM level
+                  WHERE level_id IS NOT NULL
+                  LIMIT :count)
+            SELECT level_id
+              FROM level
+             WHERE level_id IS NOT NULL
+            """,
+            {"user_id": user_id, "after": after, "count": count},
+        )
+        return [level_id for (level_id,) in rows.fetchall()]
+
+    def scores_of(self, user_id: int, boards: Sequence[BoardId]) -> list[tuple[int, int]]:
         return self.connection.execute(
             """
-            SELECT level_id, period, score
-              FROM scores
-             WHERE user_id = :user_id AND period BETWEEN :lowest AND :highest
-             ORDER BY level_id
+            SELECT scores.level_id, score
+              FROM json_each(:boards) AS board
+              JOIN scores
+                ON user_id = :user_id
+               AND scores.level_id = json_extract(board.value, '$[0]')
+               AND period = json_extract(board.value, '$[1]')
+             ORDER BY board.key
             """,
-            {"user_id": user_id, "lowest": lowest, "highest": highest},
+            {"user_id": user_id, "boards": json.dumps(boards)},
         ).fetchall()
 
 
