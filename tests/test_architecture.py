@@ -100,6 +100,7 @@ ORDER_WITHIN = {
         "sqlite.appends",
         "sqlite.boards",
         "sqlite.levels",
+        "sqlite.loop_reads",
         "sqlite.scores",
         "sqlite.checked_posts",
         "sqlite.users",

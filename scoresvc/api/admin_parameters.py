@@ -31,7 +31,6 @@ class TokenParameter:
     name: ClassVar[str] = "Authorization"
     argument: ClassVar[str] = "actor"
     query_names: ClassVar[tuple[str, ...]] = ()
-    scales: ClassVar[bool] = False
     refuses: ClassVar[Refusals] = (TokenNeeded, NotAllowed)
 
     @property
@@ -48,8 +47,6 @@ class FieldParameter:
     meaning: str
     default: Any = None
     is_needed: bool = False
-
-    scales: ClassVar[bool] = False
 
     @property
     def argument(self) -> str:
@@ -79,7 +76,6 @@ class SettingsParameter:
 
     argument: ClassVar[str] = "settings"
     query_names: ClassVar[tuple[str, ...]] = tuple(KINDS)
-    scales: ClassVar[bool] = False
     refuses: ClassVar[Refusals] = (BadSetting, RepeatedParameter, *BODY_REFUSALS)
 
     def read(self, sent: Sent) -> dict[str, Any]:

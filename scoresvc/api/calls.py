@@ -183,7 +183,6 @@ CALLS = (
         gives=UserScores,
         text=formats.LEVEL_SCORES,
         text_handler=boards.bests,
-        is_slow=True,
         summary="A user's best on each level, by level.",
     ),
     Call(

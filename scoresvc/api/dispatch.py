@@ -62,6 +62,7 @@ class Api:
     def __init__(self, store: Store, config: Config = DEFAULTS, clock: Callable[[], float] = time.monotonic) -> None:
         metrics = RequestMetrics(store.counters)
         limits = Limits(config, metrics.count_limit, clock)
+        self.reads_wait = store.reads_wait
         self._context = Context(store, config, CrossOrigin(config.http.origins), limits, metrics.count)
 
     def __call__(self, request: Request) -> Response | Pending:
@@ -109,16 +110,15 @@ class Exchange:
 
     @property
     def runs_in_thread(self) -> bool:
-        """Whether the work depends on the request's size, so that it must not block an event loop."""
-        route = self._route
-        return route is not None and (route.is_slow or (route.query_scales and self._request.query != ""))
+        """Whether the answer may be of any length or waits for the disk, so that it must not block an event loop."""
+        return self._route is not None and self._route.is_slow
 
     def answer(self) -> Response | Pending:
         """Never raises."""
         return self._answer(self._context.store)
 
     def answer_in_loop(self) -> Response | Pending:
-        """As `answer`, but raises WouldBlock where that has to wait for a server."""
+        """As `answer`, but raises WouldBlock where that has to wait for a server, or takes long."""
         store = self._context.store
         return self._answer(store.for_loop or store if store else None)
 

@@ -54,17 +54,13 @@ class PathParameter:
 
 @dataclass(frozen=True)
 class QueryParameter:
-    """A parameter of the query, `default` where it is not sent; refused together with one of `excludes`.
-
-    `scales` says that the client chooses with it how much is read.
-    """
+    """A parameter of the query, `default` where it is not sent; refused together with one of `excludes`."""
 
     name: str
     kind: Kind
     meaning: str
     default: Any = None
     excludes: tuple[str, ...] = ()
-    scales: bool = True
 
     @property
     def argument(self) -> str:
@@ -96,7 +92,6 @@ class BodyParameter:
     meaning: str
 
     query_names: ClassVar[tuple[str, ...]] = ()
-    scales: ClassVar[bool] = False
 
     @property
     def argument(self) -> str:
@@ -117,8 +112,6 @@ class TextParameter:
     name: str
     kind: Kind
     meaning: str
-
-    scales: ClassVar[bool] = False
 
     @property
     def argument(self) -> str:
@@ -167,7 +160,6 @@ class SessionKeyParameter:
     meaning: str
 
     argument: ClassVar[str] = "session_key"
-    scales: ClassVar[bool] = False
     refuses: ClassVar[Refusals] = (Unauthorized,)
 
     @property
@@ -216,7 +208,6 @@ class SecretParameter:
     meaning: str
 
     argument: ClassVar[str] = "secret"
-    scales: ClassVar[bool] = False
     refuses: ClassVar[Refusals] = (RepeatedParameter,)
 
     @property
@@ -237,7 +228,6 @@ class FormatParameter:
     name: str
     meaning: str
 
-    scales: ClassVar[bool] = False
     refuses: ClassVar[Refusals] = (BadFormat,)
 
     @property
@@ -273,7 +263,7 @@ META = TextParameter("meta", kinds.META, f"a text that stays with the score, at 
 POST_KEY = PostKeyParameter(
     "id", kinds.IDEMPOTENCY_KEY, "or the header `Idempotency-Key`: the post counts once, however often it is sent"
 )
-WITH_META = QueryParameter("meta", YES_NO, "`yes`: with what was sent with the scores, in JSON", False, scales=False)
+WITH_META = QueryParameter("meta", YES_NO, "`yes`: with what was sent with the scores, in JSON", False)
 LIMIT = QueryParameter("limit", COUNT, f"entries, 1 to {COUNT_MAX}; {COUNT_DEFAULT} if left out", COUNT_DEFAULT)
 LEVEL_LIMIT = QueryParameter("limit", COUNT, f"levels, 1 to {COUNT_MAX}; {COUNT_MAX} if left out", COUNT_MAX)
 AFTER = QueryParameter("after", CURSOR, "the `next` of the page before, from its JSON")
@@ -288,8 +278,5 @@ PERIOD = QueryParameter(
     PERIOD_NAME,
     "`day`, `week-1`, `2026-11`, …; `all` if left out",
     WISH_ALL,
-    scales=False,
 )
-KIND_OF_PERIODS = QueryParameter(
-    "kind", PERIOD_KIND, "`day`, `week` or `month`; `day` if left out", "day", scales=False
-)
+KIND_OF_PERIODS = QueryParameter("kind", PERIOD_KIND, "`day`, `week` or `month`; `day` if left out", "day")

@@ -73,7 +73,6 @@ class Route(NamedTuple):
     body_form: BodyForm
     reads_body: bool
     is_slow: bool
-    query_scales: bool
     defaults: Arguments | None  # the arguments of a request without a query, where nothing else is read
 
     def read_arguments(self, request: Request) -> Arguments:
@@ -114,7 +113,6 @@ def make_route(call: Call) -> Route:
         body_form=_make_body_form(parameters),
         reads_body=any(isinstance(each, IN_BODY) for each in parameters),
         is_slow=call.is_slow,
-        query_scales=any(each.scales for each in parameters),
         defaults=_find_defaults(parameters),
     )
 

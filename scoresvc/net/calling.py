@@ -6,9 +6,10 @@ any thread: it appends to a deque, and only the first one wakes the loop, by one
 takes all that has gathered: one wake-up for a batch of 256 posts, and no task or future for any of them. The flag is
 cleared before the deque is emptied: the other way round, one that comes between the two would wait for ever.
 
-A call whose work depends on the size of the request, or that has to wait for a server, would hold up all connections,
-so it runs in one of a few threads; CALLS_QUEUED_MAX bounds those that wait for one. Nothing here raises into the
-writer's thread.
+A call that takes long, or has to wait for a server, would hold up all connections, so it runs in one of a few threads;
+CALLS_QUEUED_MAX bounds those that wait for one. Reads that take CPU time share one thread: more of them would only take
+turns with each other, and the loop would have to wait for the interpreter's lock behind all. Nothing here raises into
+the writer's thread.
 """
 
 from __future__ import annotations
@@ -35,32 +36,34 @@ class Receiver(Protocol):
 
 
 class Caller:
-    """Calls `api` in `loop` or in one of so many threads."""
+    """Calls `api` in the loop or in one of so many threads."""
 
     def __init__(self, api: Api, threads: int) -> None:
         self._api = api
         self.reads_body = api.reads_body
         self.refuse_unread = api.refuse_unread
         self._threads = ThreadPoolExecutor(threads, "scoresvc-http")
+        self._reads = self._threads if api.reads_wait else ThreadPoolExecutor(1, "scoresvc-reads")
         self._room = threading.Semaphore(CALLS_QUEUED_MAX)
 
     def call(self, request: Request) -> Response | Pending:
         """Never raises."""
         exchange = self._api.begin(request)
         if exchange.runs_in_thread:
-            return self._call_in_thread(exchange)
+            return self._call_in(self._threads, exchange)
         try:
             return exchange.answer_in_loop()
         except WouldBlock:
-            return self._call_in_thread(exchange)
+            return self._call_in(self._reads, exchange)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._reads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    def _call_in_thread(self, exchange: Exchange) -> Response | Pending:
+    def _call_in(self, threads: ThreadPoolExecutor, exchange: Exchange) -> Response | Pending:
         if not self._room.acquire(blocking=False):
             return exchange.fail(Unavailable())
-        return self._threads.submit(self._run, exchange)
+        return threads.submit(self._run, exchange)
 
     def _run(self, exchange: Exchange) -> Response:
         try:

@@ -79,6 +79,9 @@ class Snapshot(Protocol):
     def rank_of(self, board: BoardId, score: int) -> int:
         """Returns one plus the number of players of the board with a higher score."""
 
+    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
+        """Returns the rank of each."""
+
     def players_of(self, board: BoardId) -> int:
         """Returns how many users have a score on the board."""
 
@@ -106,7 +109,8 @@ def read_users(snapshot: Snapshot, view: View, user_ids: Sequence[int]) -> Board
     """Returns those of the users that have a score, with their ranks on the whole board."""
     board = view.board
     positions = snapshot.positions(board, user_ids)
-    ranks = {score: snapshot.rank_of(board, score) for score in {position.score for position in positions}}
+    scores = list({position.score for position in positions})
+    ranks = dict(zip(scores, snapshot.ranks_of(board, scores), strict=True))
     entries = tuple([make_entry(ranks[position.score], position, view.settings) for position in positions])
     return Board(view.level_id, snapshot.players_of(board), entries, None, **view.fields())
 

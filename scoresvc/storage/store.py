@@ -32,7 +32,7 @@ WRITE_WAIT_MAX = 5.0  # seconds; then the service is not ready
 
 
 class WouldBlock(Exception):
-    """A read has to wait for a server, and an event loop must not."""
+    """A read has to wait for a server, or takes long, and an event loop must not."""
 
 
 class Sizes(NamedTuple):
@@ -225,4 +225,5 @@ class Store(NamedTuple):
     find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
     oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
     close: Callable[[], None]  # commits what waits and closes the database
-    for_loop: Store | None = None  # the same, raising WouldBlock where that one waits; None where no read waits long
+    for_loop: Store | None = None  # the same for an event loop: raises WouldBlock where that one waits, or takes long
+    reads_wait: bool = False  # whether a read that raises WouldBlock waits for a server; or else it takes CPU time

@@ -7,6 +7,7 @@ from typing import Any
 from webtest import TestApp, TestResponse
 
 from scoresvc.actions import AddToken
+from scoresvc.api.admin_parameters import FieldParameter
 from scoresvc.api.call import Call
 from scoresvc.storage import Store
 from scoresvc.storage.keys import hash_key, make_key
@@ -54,7 +55,9 @@ def path_of(call: Call, **others: str) -> str:
     path = call.path.removeprefix("/admin/")
     for name, number in (EXAMPLES | others).items():
         path = path.replace(f"<{name}>", number)
-    return path + ("?user=131" if any(each.name == "user" and each.scales is False for each in call.takes) else "")
+    return path + (
+        "?user=131" if any(each.name == "user" and isinstance(each, FieldParameter) for each in call.takes) else ""
+    )
 
 
 def body_of(call: Call) -> str:

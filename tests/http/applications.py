@@ -26,6 +26,8 @@ class DecidedApi:
     `/later` waits until `finish`, `/thread` runs in a thread until `release`, `/large` is LARGE, `/bug` raises.
     """
 
+    reads_wait = True  # in the same threads as all else
+
     def __init__(self) -> None:
         self.waiting: list[Future[Response]] = []
         self.in_thread = threading.Event()

@@ -247,6 +247,17 @@ class SharedSnapshot(NamedTuple):
         ).fetchall()
         return int(rank)
 
+    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
+        rows = self.connection.execute(
+            """
+            SELECT rank_of(%(level_id)s::int, %(period)s::int, score)
+              FROM unnest(%(scores)s::int[]) WITH ORDINALITY AS stands (score, place)
+             ORDER BY place
+            """,
+            {**board._asdict(), "scores": list(scores)},
+        ).fetchall()
+        return [int(rank) for (rank,) in rows]
+
     def players_of(self, board: BoardId) -> int:
         rows = self.connection.execute(
             "SELECT players FROM boards WHERE level_id = %(level_id)s AND period = %(period)s", board._asdict()

@@ -100,7 +100,8 @@ class Node:
             self.writers.oldest,
             self.close,
         )
-        return store._replace(for_loop=self._make_loop_store(store, admin.reading_with(RefusingReader()), key))
+        for_loop = self._make_loop_store(store, admin.reading_with(RefusingReader()), key)
+        return store._replace(for_loop=for_loop, reads_wait=True)
 
     def _make_loop_store(self, store: Store, admin: SharedAdmin, key: bytes) -> Store:
         """Returns what does not wait for a server: it refuses what would have to."""

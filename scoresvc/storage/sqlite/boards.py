@@ -107,6 +107,11 @@ class Boards:
         cursor = write_level(self._user_cursors, user_id, wish, page.last)
         return UserScores(user_id, tuple(scores), cursor, **fields_of(self._period_of_user(wish, page)))
 
+    def has_at_most(self, user_id: int, levels_max: int) -> bool:
+        """Returns whether a user has scores on so many levels or fewer."""
+        with self._snapshot() as snapshot:
+            return len(snapshot.levels_of(user_id, -1, levels_max + 1)) <= levels_max
+
     def _read_user_page(
         self, snapshot: BoardSnapshot, user_id: int, wish: PeriodWish, limit: int, after: str | None
     ) -> UserPage:
@@ -140,6 +145,9 @@ class BoardSnapshot(NamedTuple):
 
     def rank_of(self, board: BoardId, score: int) -> int:
         return rank_of(self.connection, board, score)
+
+    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
+        return [self.rank_of(board, score) for score in scores]
 
     def players_of(self, board: BoardId) -> int:
         return players_of(self.connection, board)
@@ -224,7 +232,7 @@ class BoardSnapshot(NamedTuple):
             """
             SELECT user_id, meta
               FROM json_each(:stands) AS stands
-              JOIN submissions
+             CROSS JOIN submissions
                 ON user_id = json_extract(stands.value, '$[0]')
                AND level_id = :level_id
                AND posted_at = json_extract(stands.value, '$[1]')
@@ -261,7 +269,7 @@ class BoardSnapshot(NamedTuple):
             """
             SELECT scores.level_id, score
               FROM json_each(:boards) AS board
-              JOIN scores
+             CROSS JOIN scores  -- in this order: the user may have far more rows
                 ON user_id = :user_id
                AND scores.level_id = json_extract(board.value, '$[0]')
                AND period = json_extract(board.value, '$[1]')

@@ -24,6 +24,7 @@ from scoresvc.storage.sqlite.control_socket import ControlSocket
 from scoresvc.storage.sqlite.levels import Levels
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from scoresvc.storage.sqlite.lists import Lists
+from scoresvc.storage.sqlite.loop_reads import LoopBoards, LoopLevels
 from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.messages import MessageStream
 from scoresvc.storage.sqlite.posts import Scores
@@ -187,12 +188,14 @@ def _make_store(
     users = Users(readers, versions, writer.begin, parts.user_changes, parts.names)
     login_rules = LoginRules(config.users, parts.names, users.known, parts.rules.ban_of)
     lifetime = config.sessions.lifetime
-    return Store(
+    boards = Boards(readers, versions, parts.lists, parts.rules, clock)
+    levels = Levels(readers, parts.rules, clock)
+    store = Store(
         Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
         users,
         Scores(writer.begin, parts.checked_changes, login_rules, parts.rules, config.history.tell_held, clock),
-        Boards(readers, versions, parts.lists, parts.rules, clock),
-        Levels(readers, parts.rules, clock),
+        boards,
+        levels,
         Admin(readers, versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),
         ENGINE,
         migrate.newest_version(),
@@ -202,6 +205,7 @@ def _make_store(
         lambda: writer.state().oldest_write,
         close,
     )
+    return store._replace(for_loop=store._replace(boards=LoopBoards(boards), levels=LoopLevels(levels)))
 
 
 def _find_fault(readers: Readers, writer: Writer | RemoteWriter) -> str:
