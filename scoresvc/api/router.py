@@ -172,7 +172,10 @@ def find_route(method: str, path: str) -> tuple[Route, Arguments]:
 
     Raises UnknownPath, FractionInPath, MethodNotAllowed or BadNumber. A path may end in one `/` and begin with several.
     """
-    return _find_cached(method, path) if len(path) <= PATH_CHARACTERS_CACHED_MAX else _find(method, path)
+    # There are as many paths of logins as users; and what is cached would tell who has logged in lately.
+    if len(path) > PATH_CHARACTERS_CACHED_MAX or path.endswith("/login"):
+        return _find(method, path)
+    return _find_cached(method, path)
 
 
 def methods_of(path: str) -> tuple[str, ...]:

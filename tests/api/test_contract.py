@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webtest import TestApp
 
+from scoresvc.actions import SetLevel
 from scoresvc.api.calls import CALLS
 from scoresvc.api.dispatch import Api
 from scoresvc.api.request import Request
 from scoresvc.http.wsgi import Application
-from scoresvc.storage import Store
+from scoresvc.storage import Store, WouldBlock
 from tests.conftest import Clock, Query
 
 MAX = 2147483647
@@ -547,23 +548,39 @@ def test_no_two_calls_answer_one_path() -> None:
     assert len(set(shapes)) == len(shapes)
 
 
+@pytest.mark.parametrize(("path", "runs_in_thread"), [("/2/highscorelist", False), ("/levels", True), ("/ready", True)])
+def test_a_call_runs_in_a_thread_where_it_may_take_long(store: Store, path: str, runs_in_thread: bool) -> None:
+    assert Api(store).begin(Request("GET", path, "", {}, b"", "")).runs_in_thread is runs_in_thread
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
-    ("method", "path", "query", "runs_in_thread"),
+    ("path", "is_long"),
     [
-        ("GET", "/2/highscorelist", "", False),
-        ("GET", "/2/rank/4711", "", False),
-        ("GET", "/2/around/4711", "", False),
-        ("GET", "/4711/login", "", False),
-        ("GET", "/2/highscorelist", "limit=1000", True),
-        ("GET", "/2/around/4711", "count=1000", True),
-        ("HEAD", "/4711/scores", "", True),
-        ("POST", "/2/score", "sessionkey=KEY", False),
-        ("GET", "/nothing", "", False),
+        ("/2/highscorelist", False),
+        ("/2/highscorelist?limit=100", False),
+        ("/2/highscorelist?limit=101", True),
+        ("/2/highscorelist?users=1,2,3,4,5,6,7,8", False),
+        ("/2/highscorelist?users=1,2,3,4,5,6,7,8,9", True),
+        ("/2/around/1?count=100", False),
+        ("/2/around/1?count=101", True),
+        ("/2/rank/1", False),
+        ("/1/scores", True),
+        ("/2/scores", False),
+        ("/2/periods?kind=day", False),
+        ("/2/periods?kind=day&limit=21", True),
     ],
 )
-def test_a_call_runs_in_a_thread_where_the_client_chooses_how_much_is_read(
-    store: Store, method: str, path: str, query: str, runs_in_thread: bool
-) -> None:
-    request = Request(method, path, query, {}, b"", "")
-
-    assert Api(store).begin(request).runs_in_thread is runs_in_thread
+def test_an_event_loop_refuses_reads_that_take_long(store: Store, path: str, is_long: bool) -> None:
+    store.admin.perform("test", SetLevel(2, {"periods": ("day",)})).result()
+    for level in range(9):
+        store.scores.post(level, 1, 50).result()
+    store.scores.post(2, 2, 50).result()
+    path, _, query = path.partition("?")
+    for headers in ({}, {"accept": "application/json"}):
+        exchange = Api(store).begin(Request("GET", path, query, headers, b"", ""))
+        if is_long:
+            with pytest.raises(WouldBlock):
+                exchange.answer_in_loop()
+        else:
+            assert exchange.answer_in_loop().status == "200 OK"

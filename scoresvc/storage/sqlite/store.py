@@ -186,7 +186,8 @@ def _make_store(
 ) -> Store:
     readers, versions = parts.readers, parts.versions
     users = Users(readers, versions, writer.begin, parts.user_changes, parts.names)
-    login_rules = LoginRules(config.users, parts.names, users.known, parts.rules.ban_of)
+    known = users.known if config.users.logins == "anyone" else users.read  # a cache would tell who logged in lately
+    login_rules = LoginRules(config.users, parts.names, known, parts.rules.ban_of)
     lifetime = config.sessions.lifetime
     boards = Boards(readers, versions, parts.lists, parts.rules, clock)
     levels = Levels(readers, parts.rules, clock)

@@ -68,9 +68,10 @@ class Users:
         return NamedUser(user_id, self.known(user_id).name)
 
     def known(self, user_id: int) -> KnownUser:
-        return self._known.get(user_id, self._versions.rule_version_of(user_id), self._read, user_id)
+        return self._known.get(user_id, self._versions.rule_version_of(user_id), self.read, user_id)
 
-    def _read(self, user_id: int) -> KnownUser:
+    def read(self, user_id: int) -> KnownUser:
+        """As `known`, but always from the database: in the same time for all users, also those without a row."""
         rows = self._readers.read(
             """
             SELECT secret_hash, iif(EXISTS (SELECT 1 FROM bans WHERE bans.user_id = users.user_id), NULL, name)
