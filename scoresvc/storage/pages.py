@@ -64,8 +64,8 @@ class Snapshot(Protocol):
     def position(self, board: BoardId, user_id: int) -> Position | None:
         """Returns None for a user without a score."""
 
-    def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
-        """Returns where those of the users stand that have a score, in the order of the board."""
+    def ranked(self, board: BoardId, user_ids: Sequence[int]) -> list[tuple[int, Position]]:
+        """Returns where those of the users stand that have a score, each with the rank, in the order of the board."""
 
     def below(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Returns at most `count` that follow `position`."""
@@ -78,9 +78,6 @@ class Snapshot(Protocol):
 
     def rank_of(self, board: BoardId, score: int) -> int:
         """Returns one plus the number of players of the board with a higher score."""
-
-    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
-        """Returns the rank of each."""
 
     def players_of(self, board: BoardId) -> int:
         """Returns how many users have a score on the board."""
@@ -108,11 +105,8 @@ def read_around(snapshot: Snapshot, cursors: Cursors, view: View, user_id: int, 
 def read_users(snapshot: Snapshot, view: View, user_ids: Sequence[int]) -> Board:
     """Returns those of the users that have a score, with their ranks on the whole board."""
     board = view.board
-    positions = snapshot.positions(board, user_ids)
-    scores = list({position.score for position in positions})
-    ranks = dict(zip(scores, snapshot.ranks_of(board, scores), strict=True))
-    entries = tuple([make_entry(ranks[position.score], position, view.settings) for position in positions])
-    return Board(view.level_id, snapshot.players_of(board), entries, None, **view.fields())
+    entries = [make_entry(rank, position, view.settings) for rank, position in snapshot.ranked(board, user_ids)]
+    return Board(view.level_id, snapshot.players_of(board), tuple(entries), None, **view.fields())
 
 
 def with_meta(snapshot: Snapshot, board: Board) -> Board:

@@ -104,3 +104,27 @@ def test_a_page_is_read_from_the_index_alone_and_only_what_is_returned_is_sorted
         assert sum("COVERING INDEX scores_by_rank" in step for step in steps) == 2
         sorted_steps = [before for before, step in pairwise(steps) if "TEMP B-TREE" in step]
         assert all(step.startswith("SCAN (subquery") for step in sorted_steps)  # each has a LIMIT
+
+
+def test_of_some_users_each_is_looked_up(settings: Config, queries: list[str]) -> None:
+    with closing(open_store(settings)) as store:
+        queries.clear()
+
+        QUESTIONS["some users"](store, "")
+        (query,) = [query for query in queries if "json_each" in query]
+
+    assert "SEARCH found USING PRIMARY KEY (user_id=? AND level_id=? AND period=?)" in explain(
+        settings.database.path, query
+    )
+
+
+def test_of_a_user_on_many_levels_each_score_is_looked_up(settings: Config, queries: list[str]) -> None:
+    with closing(open_store(settings)) as store:
+        queries.clear()
+
+        QUESTIONS["a user's bests"](store, "")
+        (query,) = [query for query in queries if "json_each" in query]
+
+    assert "SEARCH scores USING PRIMARY KEY (user_id=? AND level_id=? AND period=?)" in explain(
+        settings.database.path, query
+    )

@@ -147,8 +147,8 @@ class SharedSnapshot(NamedTuple):
         )
         return rows[0] if rows else None
 
-    def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
-        return self._read(
+    def ranked(self, board: BoardId, user_ids: Sequence[int]) -> list[tuple[int, Position]]:
+        positions = self._read(
             """
             SELECT score, reached_at, user_id, name
               FROM scores
@@ -159,6 +159,15 @@ class SharedSnapshot(NamedTuple):
             **board._asdict(),
             user_ids=list(user_ids),
         )
+        ranks = self.connection.execute(
+            """
+            SELECT rank_of(%(level_id)s::int, %(period)s::int, score)
+              FROM unnest(%(scores)s::int[]) WITH ORDINALITY AS stands (score, place)
+             ORDER BY place
+            """,
+            {**board._asdict(), "scores": [position.score for position in positions]},
+        )
+        return [(int(rank), position) for (rank,), position in zip(ranks.fetchall(), positions, strict=True)]
 
     def below(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Those with the score of `position`, then those with a lower one."""
@@ -246,17 +255,6 @@ class SharedSnapshot(NamedTuple):
             "SELECT rank_of(%(level_id)s::int, %(period)s::int, %(score)s::int)", {**board._asdict(), "score": score}
         ).fetchall()
         return int(rank)
-
-    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
-        rows = self.connection.execute(
-            """
-            SELECT rank_of(%(level_id)s::int, %(period)s::int, score)
-              FROM unnest(%(scores)s::int[]) WITH ORDINALITY AS stands (score, place)
-             ORDER BY place
-            """,
-            {**board._asdict(), "scores": list(scores)},
-        ).fetchall()
-        return [int(rank) for (rank,) in rows]
 
     def players_of(self, board: BoardId) -> int:
         rows = self.connection.execute(

@@ -27,7 +27,7 @@ from scoresvc.storage.pages import (
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import CACHE_AGE_MAX, LEVELS_CACHED, Lists
-from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from scoresvc.storage.sqlite.ranks import players_of, rank_of, read_position
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.user_pages import UserPage, find_views, read_level, read_user_page, write_level
@@ -135,6 +135,30 @@ class Boards:
             yield BoardSnapshot(connection)
 
 
+# Each user is looked up: SQLite would rather read the whole board for an IN.
+RANKED = """
+    SELECT 1 + (SELECT count(*)
+                  FROM scores
+                 WHERE level_id = :level_id
+                   AND period = :period
+                   AND score > found.score
+                   AND score < coalesce((SELECT min(lowest_score)
+                                           FROM bands
+                                          WHERE level_id = :level_id
+                                            AND period = :period
+                                            AND lowest_score > found.score), 2147483648))
+             + (SELECT coalesce(sum(players), 0)
+                  FROM bands
+                 WHERE level_id = :level_id AND period = :period AND lowest_score > found.score),
+           score, reached_at, found.user_id, name
+      FROM (SELECT DISTINCT value FROM json_each(:user_ids)) AS wanted
+     CROSS JOIN scores AS found
+        ON level_id = :level_id AND period = :period AND found.user_id = wanted.value
+      LEFT JOIN users ON users.user_id = found.user_id
+     ORDER BY score DESC, reached_at, found.user_id
+"""
+
+
 class BoardSnapshot(NamedTuple):
     """Reads in a transaction; see `Snapshot`."""
 
@@ -146,26 +170,12 @@ class BoardSnapshot(NamedTuple):
     def rank_of(self, board: BoardId, score: int) -> int:
         return rank_of(self.connection, board, score)
 
-    def ranks_of(self, board: BoardId, scores: Sequence[int]) -> list[int]:
-        return [self.rank_of(board, score) for score in scores]
-
     def players_of(self, board: BoardId) -> int:
         return players_of(self.connection, board)
 
-    def positions(self, board: BoardId, user_ids: Sequence[int]) -> list[Position]:
-        rows = self.connection.execute(
-            """
-            SELECT score, reached_at, user_id, name
-              FROM scores
-              LEFT JOIN users USING (user_id)
-             WHERE level_id = :level_id
-               AND period = :period
-               AND user_id IN (SELECT value FROM json_each(:user_ids))
-             ORDER BY score DESC, reached_at, user_id
-            """,
-            {**board._asdict(), "user_ids": json.dumps(user_ids)},
-        )
-        return [Position._make(row) for row in rows.fetchall()]
+    def ranked(self, board: BoardId, user_ids: Sequence[int]) -> list[tuple[int, Position]]:
+        rows = self.connection.execute(RANKED, {**board._asdict(), "user_ids": json.dumps(user_ids)})
+        return [(rank, Position._make(position)) for rank, *position in rows.fetchall()]
 
     def below(self, board: BoardId, position: Position, count: int) -> list[Position]:
         """Returns at most `count` that follow `position`: those with its score, then those with a lower one."""
@@ -277,17 +287,3 @@ class BoardSnapshot(NamedTuple):
             """,
             {"user_id": user_id, "boards": json.dumps(boards)},
         ).fetchall()
-
-
-def read_position(connection: sqlite3.Connection, board: BoardId, user_id: int) -> Position | None:
-    """Returns None for a user without a score."""
-    rows = connection.execute(
-        """
-        SELECT score, reached_at, user_id, name
-          FROM scores
-          LEFT JOIN users USING (user_id)
-         WHERE level_id = :level_id AND period = :period AND user_id = :user_id
-        """,
-        {**board._asdict(), "user_id": user_id},
-    ).fetchall()
-    return Position(*rows[0]) if rows else None

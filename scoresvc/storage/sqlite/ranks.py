@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from scoresvc.periods import name_of_board
+from scoresvc.scores import Position
 from scoresvc.storage.pages import BoardId
 from scoresvc.storage.sqlite.library import sqlite3
 
@@ -45,6 +46,20 @@ def players_of(connection: sqlite3.Connection, board: BoardId) -> int:
         "SELECT players FROM boards WHERE level_id = :level_id AND period = :period", board._asdict()
     ).fetchall()
     return int(rows[0][0]) if rows else 0
+
+
+def read_position(connection: sqlite3.Connection, board: BoardId, user_id: int) -> Position | None:
+    """Returns None for a user without a score."""
+    rows = connection.execute(
+        """
+        SELECT score, reached_at, user_id, name
+          FROM scores
+          LEFT JOIN users USING (user_id)
+         WHERE level_id = :level_id AND period = :period AND user_id = :user_id
+        """,
+        {**board._asdict(), "user_id": user_id},
+    ).fetchall()
+    return Position(*rows[0]) if rows else None
 
 
 class RankFault(NamedTuple):

@@ -14,10 +14,9 @@ from scoresvc.storage.ledger import turn
 from scoresvc.storage.pages import BoardId
 from scoresvc.storage.rebuilding import KEEPING
 from scoresvc.storage.sqlite.appends import POST, Appends, is_held
-from scoresvc.storage.sqlite.boards import read_position
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.lists import Lists, Post
-from scoresvc.storage.sqlite.ranks import players_of, rank_of
+from scoresvc.storage.sqlite.ranks import players_of, rank_of, read_position
 from scoresvc.storage.sqlite.rules import BUILT_IN, Rules
 from scoresvc.storage.sqlite.transactions import Change
 
