@@ -164,3 +164,30 @@ def test_both_transports_give_a_player_the_same_view(shared_server: Server) -> N
         "data": {"error": {"code": "no_score", "message": "this user has no score on this level yet"}},
     }
     assert list(find_faults(shared_server.database)) == []
+
+
+def test_users_names_and_keys_go_over_json_over_tcp_too(shared_server: Server) -> None:
+    new = shared_server.ask(method="POST", path="/new", data={"name": "Ann"}, headers={"Accept": "application/json"})
+    user, secret = new["data"]["user"], new["data"]["secret"]
+
+    login = shared_server.ask(method="GET", path=f"/{user}/login", headers={"Authorization": f"Bearer {secret}"})
+    assert (new["code"], login["code"]) == (200, 200)
+    assert shared_server.ask(method="GET", path=f"/{user}/login")["code"] == 401
+    key = login["data"]
+    named = shared_server.ask(method="PUT", path=f"/{user}/name?sessionkey={key}", data="Zoë")
+    assert (named["code"], named["data"]) == (200, "Zoë")
+    assert shared_server.ask(method="GET", path=f"/{user}/name")["data"] == "Zoë"
+    post = {"score": 1500, "meta": "ship=red", "sessionkey": key}
+    for _ in range(2):
+        answer = shared_server.ask(method="POST", path="/616/score", data=post, headers={"Idempotency-Key": "tcp-1"})
+        assert answer["code"] == 200
+    reused = shared_server.ask(method="POST", path="/616/score", data={**post, "score": 1501, "id": "tcp-1"})
+    assert reused["code"] == 422
+    listed = shared_server.ask(method="GET", path="/616/highscorelist?meta=yes", headers={"Accept": "application/json"})
+    assert [(each["name"], each["score"], each["meta"]) for each in listed["data"]["entries"]] == [
+        ("Zoë", 1500, "ship=red")
+    ]
+    assert shared_server.ask(method="DELETE", path=f"/{user}/name?sessionkey={key}")["code"] == 200
+    assert shared_server.ask(method="GET", path="/616/highscorelist?format=lines")["data"] == f"1\t{user}\t1500\t\n"
+    claimed = shared_server.ask(method="POST", path=f"/{user}/claim?sessionkey={key}")
+    assert claimed["code"] == 409
