@@ -142,7 +142,7 @@ Query = Callable[[str], list[Any]]
 
 
 @pytest.fixture
-def query(settings: Config, store: Store) -> Query:
+def query(settings: Config) -> Query:
     """Looks into the database beside the service."""
 
     def run(sql: str) -> list[Any]:

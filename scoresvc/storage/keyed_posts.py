@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scoresvc.errors import KeyReused
-from scoresvc.scores import PostResult, Replay
+from scoresvc.scores import PostResult
 
 KEY_LIFETIME = 24 * 3600  # seconds
 
@@ -33,11 +33,9 @@ def write_answer(result: PostResult, is_held: bool) -> bytes:
     return msgspec.msgpack.encode((result, is_held), enc_hook=int)
 
 
-def read_answer(answer: bytes, is_replay: bool, tells_held: bool) -> PostResult | Replay:
+def read_answer(answer: bytes, tells_held: bool) -> PostResult:
     result, is_held = _DECODER.decode(answer)
-    if is_held and tells_held:
-        result = msgspec.structs.replace(result, held=True)
-    return Replay(result) if is_replay else result
+    return msgspec.structs.replace(result, held=True) if is_held and tells_held else result
 
 
 def _decode_special(kind: type, value: Any) -> Any:

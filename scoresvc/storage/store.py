@@ -98,6 +98,9 @@ class ScoreStore(Protocol):
     ) -> Write[PostResult | Replay]:
         """As `post`; the result says what the post changed."""
 
+    def find_replay(self, level_id: int, user_id: int, score: int, key: str) -> Replay | None:
+        """Returns the answer to a post with this key, where it was stored before. Raises KeyReused."""
+
     def delete_old_keys(self, count: int) -> int:
         """Deletes `count` idempotency keys at most that are older than KEY_LIFETIME; returns how many."""
 

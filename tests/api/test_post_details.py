@@ -165,6 +165,20 @@ def test_a_refused_post_leaves_its_key_free(app: TestApp, store: Store, key: str
     assert "Idempotent-Replayed" not in post(app, key, 10, Idempotency_Key="k").headers
 
 
+@pytest.mark.parametrize("setting", ["max=5", "pace=1", "posts=server"])
+def test_what_a_level_refuses_now_is_answered_where_it_was_stored_before(
+    app: TestApp, store: Store, key: str, setting: str
+) -> None:
+    first = post(app, key, Idempotency_Key="k", **JSON)
+    Operator(app, add_token(store)).ask("PUT", f"levels/2?{setting}")
+
+    again = post(app, app.get("/4711/login").text, Idempotency_Key="k", **JSON)
+
+    assert (again.json, again.headers["Idempotent-Replayed"]) == (first.json, "true")
+    assert post(app, key, Idempotency_Key="other").status_int in (403, 422)
+    assert code_of(post(app, key, 11, Idempotency_Key="k", **JSON)) == (422, "key_reused")
+
+
 def test_the_games_own_server_sends_keys_too(app: TestApp, store: Store, summing: None) -> None:
     operator = Operator(app, add_token(store))
     answers = [operator.ask("POST", "levels/2/score?user=7&id=k", "10", Content_Type="text/plain") for _ in range(2)]

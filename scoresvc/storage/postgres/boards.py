@@ -148,12 +148,16 @@ class SharedSnapshot(NamedTuple):
         return rows[0] if rows else None
 
     def ranked(self, board: BoardId, user_ids: Sequence[int]) -> list[tuple[int, Position]]:
+        """See `SharedUserSnapshot.scores_of` for the condition on `previous`."""
         positions = self._read(
             """
             SELECT score, reached_at, user_id, name
               FROM scores
               LEFT JOIN users USING (user_id)
-             WHERE level_id = %(level_id)s AND period = %(period)s AND user_id = ANY(%(user_ids)s::int[])
+             WHERE level_id = %(level_id)s
+               AND period = %(period)s
+               AND user_id = ANY(%(user_ids)s::int[])
+               AND previous IS DISTINCT FROM 2147483648
              ORDER BY score DESC, reached_at, user_id
             """,
             **board._asdict(),

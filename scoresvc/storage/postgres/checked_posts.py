@@ -53,6 +53,12 @@ SELECT stored.user_id, stored.key, level_id, score, answer
   JOIN keyed_posts AS stored ON stored.user_id = asked.user_id AND stored.key = asked.key
 """
 
+FIND_KEY = """
+SELECT level_id, score, answer
+  FROM keyed_posts
+ WHERE user_id = %(user_id)s AND key = %(key)s::text AND stored_at > %(oldest)s::bigint
+"""
+
 SETTLE_KEYS = """
 UPDATE keyed_posts AS stored
    SET answer = told.answer
@@ -121,6 +127,16 @@ class CheckedPosts:
 
     def stop(self) -> None:
         self._workers.stop()
+
+    def find(self, user_id: int, key: str) -> KeyedPost | None:
+        """Returns a post that was stored with this key, which is not too old."""
+
+        def find(connection: Connection) -> KeyedPost | None:
+            oldest = read_now(connection, self._clock) - KEY_LIFETIME * 1_000_000
+            rows = connection.execute(FIND_KEY, {"user_id": user_id, "key": key, "oldest": oldest}).fetchall()
+            return KeyedPost(*rows[0]) if rows else None
+
+        return self._transactions.run(find)
 
     def purge(self, count: int) -> int:
         """Deletes `count` keys at most that are too old; returns how many."""

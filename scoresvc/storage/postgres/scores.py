@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 from scoresvc.errors import Banned
 from scoresvc.scores import NO_DETAILS, PostDetails, PostResult, Replay
 from scoresvc.storage.keyed_posts import read_answer
-from scoresvc.storage.postgres.checked_posts import CheckedPost, CheckedPosts
+from scoresvc.storage.postgres.checked_posts import Answer, CheckedPost, CheckedPosts
 from scoresvc.storage.postgres.connections import Connection
 from scoresvc.storage.postgres.outcomes import Outcome, Post
 from scoresvc.storage.postgres.posting import PostBatch
@@ -16,6 +17,7 @@ from scoresvc.storage.postgres.results import StoreResult
 from scoresvc.storage.postgres.rules import PostRules
 from scoresvc.storage.postgres.transactions import PipelinedChange, SentChange
 from scoresvc.storage.postgres.workers import Writers
+from scoresvc.storage.store import WouldBlock
 from scoresvc.storage.users import NameRules
 from scoresvc.storage.write import Write
 
@@ -63,6 +65,10 @@ class PipelinedScores:
         post = Post(level_id, user_id, score, is_ranked=True, meta=details.meta)
         return self._workers.begin(self._change, post, self._make_result)
 
+    def find_replay(self, level_id: int, user_id: int, score: int, key: str) -> Replay | None:
+        stored = self._checked.find(user_id, key)
+        return stored and Replay(read_answer(stored.replay(level_id, score), self._tells_held))
+
     def delete_old_keys(self, count: int) -> int:
         return self._checked.purge(count)
 
@@ -71,7 +77,11 @@ class PipelinedScores:
     ) -> Write[PostResult | Replay]:
         post = Post(level_id, user_id, score, is_ranked=True, meta=details.meta)
         checked = CheckedPost(post, details.key, self._names.check(details.name))
-        return self._checked.begin(checked, lambda output: read_answer(*output, self._tells_held))
+        return self._checked.begin(checked, self._read_answer)
+
+    def _read_answer(self, output: Answer) -> PostResult | Replay:
+        result = read_answer(output.answer, self._tells_held)
+        return Replay(result) if output.is_replay else result
 
     def _make_result(self, outcome: Outcome) -> PostResult:
         if isinstance(outcome, Banned):
@@ -85,6 +95,16 @@ class PipelinedScores:
         batch = PostBatch(sorted(posts, key=_level_of_post), ranked, now, self._rules)
         result = self._send_batch(connection, batch)
         return SentChange(partial(result.outcomes, posts), result.divide_full)
+
+
+class LoopScores(PipelinedScores):
+    """The same for an event loop, which does not wait for the server."""
+
+    def __init__(self, scores: PipelinedScores) -> None:
+        self.__dict__.update(scores.__dict__)
+
+    def find_replay(self, level_id: int, user_id: int, score: int, key: str) -> NoReturn:
+        raise WouldBlock
 
 
 def _level_of_post(post: Post) -> int:

@@ -24,7 +24,7 @@ from scoresvc.storage.postgres.maintenance import SharedMaintenance
 from scoresvc.storage.postgres.pool import ConnectionPool
 from scoresvc.storage.postgres.reading import Reader, RefusingReader, WaitingReader
 from scoresvc.storage.postgres.rules import make_post_rules, make_rules
-from scoresvc.storage.postgres.scores import PipelinedScores, level_of
+from scoresvc.storage.postgres.scores import LoopScores, PipelinedScores, level_of
 from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.postgres.users import SharedUsers, UserTransactions
@@ -110,6 +110,7 @@ class Node:
         return store._replace(
             sessions=self.sessions.reading_with(refusing),
             users=self.users.reading_with(refusing),
+            scores=LoopScores(self.scores),
             boards=self._make_boards(refusing, self.loop_lists, key),
             levels=SharedLevels(refusing, rules, clock, key),
             admin=admin,

@@ -52,7 +52,7 @@ class CheckedPostChanges:
         """Raises KeyReused, NameTaken."""
         level_id, user_id, score, meta, key, name = row
         now = int(self._clock() * 1_000_000)
-        if key is not None and (stored := self._find(connection, user_id, key, now)):
+        if key is not None and (stored := find_keyed_post(connection, user_id, key, now)):
             return "", True, stored.replay(level_id, score)
         if name is not None:
             ledger = SqliteUserLedger(connection, self._touched)
@@ -70,17 +70,6 @@ class CheckedPostChanges:
                 },
             )  # fmt: skip
         return "", False, answer
-
-    def _find(self, connection: sqlite3.Connection, user_id: int, key: str, now: int) -> KeyedPost | None:
-        rows = connection.execute(
-            """
-            SELECT level_id, score, answer
-              FROM keyed_posts
-             WHERE user_id = :user_id AND key = :key AND stored_at > :oldest
-            """,
-            {"user_id": user_id, "key": key, "oldest": now - KEY_LIFETIME * 1_000_000},
-        ).fetchall()
-        return KeyedPost._make(rows[0]) if rows else None
 
     def _after_commit(self, connection: sqlite3.Connection, rows: list[Row], outputs: list[Output]) -> None:
         stored = [row for row, (code, is_replay, _) in zip(rows, outputs, strict=True) if not (code or is_replay)]
@@ -110,3 +99,15 @@ class CheckedPostChanges:
     def _after_slices(self, connection: sqlite3.Connection, slices: list[Slice], deleted: list[Any]) -> None:
         if any(deleted):
             self._checkpoints.after_slice(connection)
+
+
+def find_keyed_post(connection: sqlite3.Connection, user_id: int, key: str, now: int) -> KeyedPost | None:
+    rows = connection.execute(
+        """
+        SELECT level_id, score, answer
+          FROM keyed_posts
+         WHERE user_id = :user_id AND key = :key AND stored_at > :oldest
+        """,
+        {"user_id": user_id, "key": key, "oldest": now - KEY_LIFETIME * 1_000_000},
+    ).fetchall()
+    return KeyedPost._make(rows[0]) if rows else None

@@ -8,7 +8,8 @@ from scoresvc.errors import Banned
 from scoresvc.scores import NO_DETAILS, PostDetails, PostResult, Replay
 from scoresvc.storage.keyed_posts import read_answer
 from scoresvc.storage.sqlite.appends import is_held
-from scoresvc.storage.sqlite.checked_posts import REFUSALS, CheckedPostChanges, Output
+from scoresvc.storage.sqlite.checked_posts import REFUSALS, CheckedPostChanges, Output, find_keyed_post
+from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.rules import Rules
 from scoresvc.storage.sqlite.scores import make_held_result, make_result
 from scoresvc.storage.sqlite.sessions import LoginRules
@@ -21,6 +22,7 @@ class Scores:
 
     def __init__(
         self,
+        readers: Readers,
         begin: Begin,
         changes: CheckedPostChanges,
         users: LoginRules,
@@ -28,6 +30,7 @@ class Scores:
         tells_held: bool,
         clock: Callable[[], float],
     ) -> None:
+        self._readers = readers
         self._begin = begin
         self._changes = changes.scores
         self._checked = changes
@@ -54,6 +57,13 @@ class Scores:
         row = (level_id, user_id, score, details.meta)
         return self._begin(self._changes.post_and_rank, row, make_held_result if tells else make_result)
 
+    def find_replay(self, level_id: int, user_id: int, score: int, key: str) -> Replay | None:
+        with self._readers.snapshot() as connection:
+            stored = find_keyed_post(connection, user_id, key, int(self._clock() * 1_000_000))
+        if stored is None:
+            return None
+        return Replay(read_answer(stored.replay(level_id, score), self._tells_held))
+
     def delete_old_keys(self, count: int) -> int:
         return self._begin(self._checked.purge, (self._clock(), count), int).result()
 
@@ -73,7 +83,8 @@ class Scores:
         code, is_replay, answer = output
         if code:
             raise REFUSALS[code]
-        return read_answer(answer, is_replay, self._tells_held)
+        result = read_answer(answer, self._tells_held)
+        return Replay(result) if is_replay else result
 
     def _refuse_banned(self, user_id: int) -> None:
         ban = self._users.ban_of(user_id)

@@ -194,7 +194,7 @@ def _make_store(
     store = Store(
         Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
         users,
-        Scores(writer.begin, parts.checked_changes, login_rules, parts.rules, config.history.tell_held, clock),
+        Scores(readers, writer.begin, parts.checked_changes, login_rules, parts.rules, config.history.tell_held, clock),
         boards,
         levels,
         Admin(readers, versions, writer.begin, parts.acting, parts.maintenance, config.levels, clock),
