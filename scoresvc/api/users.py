@@ -1,4 +1,4 @@
-"""The calls with which users claim their number and take a name."""
+"""The calls of users about themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The refusals that are about who a user is, and what the user is called."""
+"""The refusals that are about who a user is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets users in and gives them names and secrets, the same way on every engine.
+"""Decides who a user is, the same way on every engine.
 
 Theory of operation: whatever is decided here is decided in the transaction that changes it, by what a `UserLedger`
 reads there. A refusal is raised before anything is changed. So of two who claim one number, or take one name, at the

@@ -90,18 +90,22 @@ class SharedBoards:
     def bests(
         self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
     ) -> list[tuple[int, int]]:
-        with self._reader.snapshot() as connection:
-            page = self._read_user_page(self.user_snapshot(connection), user_id, wish, limit, after)
+        def read(connection: Connection) -> UserPage:
+            return self._read_user_page(self.user_snapshot(connection), user_id, wish, limit, after)
+
+        page = self._reader.read_snapshot(read)
         self._period_of_user(wish, page)
         return [each.level_score for each in page.scores]
 
     def user_scores(
         self, user_id: int, wish: PeriodWish, limit: int = COUNT_MAX, after: str | None = None
     ) -> UserScores:
-        with self._reader.snapshot() as connection:
+        def read(connection: Connection) -> tuple[UserPage, list[tuple[int, int]]]:
             snapshot = self.user_snapshot(connection)
             page = self._read_user_page(snapshot, user_id, wish, limit, after)
-            ranks = snapshot.ranks_of(page.scores)
+            return page, snapshot.ranks_of(page.scores)
+
+        page, ranks = self._reader.read_snapshot(read)
         scores = [each.ranked(*rank) for each, rank in zip(page.scores, ranks, strict=True)]
         cursor = write_level(self._user_cursors, user_id, wish, page.last)
         return UserScores(user_id, tuple(scores), cursor, **fields_of(self._period_of_user(wish, page)))

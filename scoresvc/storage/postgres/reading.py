@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from scoresvc.errors import Unavailable
@@ -15,8 +16,7 @@ from scoresvc.storage.store import WouldBlock
 
 REPEATED_WITHIN = 1.0  # seconds
 
-S = TypeVar("S")
-V = TypeVar("V")
+T = TypeVar("T")
 
 Rows = list[tuple[Any, ...]]
 
@@ -24,6 +24,9 @@ Rows = list[tuple[Any, ...]]
 class Reader(Protocol):
     def read(self, sql: str, values: Mapping[str, Any]) -> Rows:
         """Returns all rows of one query. Raises Unavailable where the database cannot be read."""
+
+    def read_snapshot(self, read: Callable[[Connection], T]) -> T:
+        """Returns what `read` returns for a connection whose queries all see the same commits. Raises Unavailable."""
 
     def snapshot(self) -> Any:
         """Lends a connection whose queries all see the same commits. Raises Unavailable as `read` does."""
@@ -40,7 +43,7 @@ class WaitingReader:
         self._pool = pool
 
     def read(self, sql: str, values: Mapping[str, Any]) -> Rows:
-        return _twice(self._read, sql, values)
+        return _twice(partial(self._read, sql, values))
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> Rows:
         with self._pool.lend_for_reading() as connection:
@@ -48,11 +51,18 @@ class WaitingReader:
 
     def read_raw(self, sql: bytes, values: Sequence[str]) -> Rows:
         """As `read`, for a query that is written as the server has it, with $1."""
-        return _twice(self._read_raw, sql, values)
+        return _twice(partial(self._read_raw, sql, values))
 
     def _read_raw(self, sql: bytes, values: Sequence[str]) -> Rows:
         with self._pool.lend_for_reading() as connection:
             return psycopg.RawCursor(connection).execute(sql, values).fetchall()
+
+    def read_snapshot(self, read: Callable[[Connection], T]) -> T:
+        return _twice(partial(self._read_snapshot, read))
+
+    def _read_snapshot(self, read: Callable[[Connection], T]) -> T:
+        with self.snapshot() as connection:
+            return read(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -62,20 +72,23 @@ class WaitingReader:
             connection.execute("COMMIT")
 
 
-def _twice(read: Callable[[S, V], Rows], sql: S, values: V) -> Rows:
+def _twice(read: Callable[[], T]) -> T:
     started = time.monotonic()
     try:
-        return read(sql, values)
+        return read()
     except Unavailable:
         if time.monotonic() - started > REPEATED_WITHIN:
             raise
-        return read(sql, values)
+        return read()
 
 
 class RefusingReader:
     """For an event loop: raises WouldBlock instead of waiting."""
 
     def read(self, sql: str, values: Mapping[str, Any]) -> NoReturn:
+        raise WouldBlock
+
+    def read_snapshot(self, read: Callable[[Connection], T]) -> NoReturn:
         raise WouldBlock
 
     def snapshot(self) -> NoReturn:

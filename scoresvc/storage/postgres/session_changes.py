@@ -1,4 +1,4 @@
-"""What is sent to begin sessions and to delete expired ones, by the clock of the database."""
+"""The statements that change sessions, by the clock of the database."""
 
 from __future__ import annotations
 

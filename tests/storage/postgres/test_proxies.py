@@ -82,7 +82,7 @@ def test_a_login_whose_commit_is_cut_is_503_and_the_next_one_gives_a_key(proxy: 
 def test_a_read_that_is_cut_is_sent_again(proxy: Proxy, open_node: OpenNode) -> None:
     store = open_node(through(proxy), prepare=False)
     store.scores.post(2, 7, 5).result()
-    proxy.cut_before_request(b"ORDER BY level_id")
+    proxy.cut_before_request(b"WITH RECURSIVE level")
 
     assert store.boards.bests(7, WISH_ALL) == [(2, 5)]
     assert proxy.cuts == 1
