@@ -11,6 +11,8 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "httptools>=0.9.0",
+        "jinja2>=3.1.6",
+        "markupsafe>=2.1.5",
         "msgspec>=0.22.0",
         "tqdm>=4.66",
         "tzdata>=2025.2",  # time zones for zoneinfo: slim containers have none
@@ -49,6 +51,7 @@ setup(
         "scoresvc.examples",
         "scoresvc.http",
         "scoresvc.net",
+        "scoresvc.pages",
         "scoresvc.serve",
         "scoresvc.storage",
         "scoresvc.storage.postgres",
@@ -61,6 +64,7 @@ setup(
     package_data={
         "scoresvc": ["py.typed"],
         "scoresvc.examples": ["*"],
+        "scoresvc.pages": ["assets/*", "templates/*"],
         "scoresvc.migrations.postgres": ["*.sql"],
         "scoresvc.migrations.sqlite": ["*.sql"],
     },

@@ -10,6 +10,7 @@ from scoresvc.limits import CONNECTIONS_MAX
 from scoresvc.option_kinds import (
     File,
     FileOrNone,
+    Frames,
     Host,
     Networks,
     OneOf,
@@ -208,6 +209,21 @@ class MetricsOptions:
 
 
 @dataclass(frozen=True)
+class PageOptions:
+    frames: tuple[str, ...] = option(
+        ("*",),
+        Frames(),
+        "Which sites may show the page of a board in a frame. *: all, which gives away nothing: the page has no buttons"
+        " that do anything for who looks at it.",
+    )
+    admin: bool = option(
+        True,
+        YesNo(),
+        "Whether there is a page for operators at /admin. It does nothing without a token, nor is it in any frame.",
+    )
+
+
+@dataclass(frozen=True)
 class HistoryOptions:
     keep: bool = option(
         True,
@@ -235,6 +251,7 @@ class Config:
     levels: LevelOptions = LevelOptions()
     history: HistoryOptions = HistoryOptions()
     limits: LimitOptions = LimitOptions()
+    pages: PageOptions = PageOptions()
     metrics: MetricsOptions = MetricsOptions()
     log: LogOptions = LogOptions()
 

@@ -10,6 +10,7 @@ NAME_BYTES_MAX = 96  # in UTF-8
 META_BYTES_MAX = 256  # of what is sent with a score, in UTF-8
 COUNT_MAX = 1000  # entries in one answer
 COUNT_DEFAULT = 15
+LEVELS_LISTED = 100  # on a page, if nothing else is asked for
 
 HEADER_BYTES_MAX = 16384  # request line and header of one HTTP request, the empty line included
 HEADER_FIELDS_MAX = 100

@@ -71,6 +71,19 @@ class Origins:
         return "Origins such as https://example.com with blanks between them, or *, or nothing"
 
 
+class Frames:
+    """The sources of `frame-ancestors`: CSP Level 3, 6.4.2."""
+
+    def read(self, text: str) -> tuple[str, ...]:
+        sources = tuple(text.replace(",", " ").split())
+        if not all(re.fullmatch(r"\*|self|https?://(\*\.)?[a-zA-Z0-9.-]+(:[0-9]+|:\*)?", each) for each in sources):
+            raise ValueError("must be *, or self and origins such as https://example.com, or nothing")
+        return sources
+
+    def describe(self) -> str:
+        return "Self and origins such as https://*.example.com with blanks between them, or *, or nothing"
+
+
 class Networks:
     def read(self, text: str) -> tuple[str, ...]:
         networks = tuple(text.replace(",", " ").split())

@@ -60,6 +60,12 @@ class PeriodWish(NamedTuple):
     back: int | None = None
     number: int | None = None
 
+    def __str__(self) -> str:
+        """Returns what a client would ask for again."""
+        if self.number is not None:
+            return name_of(self.number)
+        return f"{self.kind}-{self.back}" if self.back else self.kind
+
 
 NUMBERS_OF_KIND = {  # the lowest and the highest; those of two kinds do not overlap
     "all": (ALL, ALL),

@@ -134,6 +134,20 @@ class Board(PeriodFields, frozen=True):
     next: str | None  # the cursor of the page that follows, None on the last one
 
 
+class BoardView(NamedTuple):
+    """What a viewer of a board has before them."""
+
+    board: Board
+    around: Board | None  # the neighbours of the user who looks for themselves, where the board has no such entry
+
+
+class BoardEvent(NamedTuple):
+    """What a viewer of a board is sent."""
+
+    version: str  # the tag of the board
+    board: Board | None  # None: the viewer has it already
+
+
 class Standing(PeriodFields, frozen=True):
     """Where a user stands on a board."""
 

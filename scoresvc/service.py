@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from scoresvc import storage
-from scoresvc.api.cross_origin import CrossOrigin
-from scoresvc.api.dispatch import Api, Context, Exchange
+from scoresvc.api.dispatch import Api, Exchange, make_context
 from scoresvc.api.limits import Limits
 from scoresvc.api.metrics import NAMES
 from scoresvc.config import Config
@@ -67,8 +66,7 @@ class LazyApplication:
             application = self._application or self._open()
         except StartError as error:  # another process has the database, say
             log.error("cannot start: %s", error)
-            config = self._config
-            context = Context(None, config, CrossOrigin(config.http.origins), Limits(config), _count_nothing)
+            context = make_context(None, self._config, Limits(self._config), _count_nothing)
             return respond(Exchange(request_of(environ, b""), context).fail(Unavailable()), start_response)
         return application(environ, start_response)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import ClassVar
 
 from scoresvc.actions import STATES
-from scoresvc.api.kinds import Refusals, Schema
+from scoresvc.api.kinds import Refusals, Schema, Word
 from scoresvc.errors import BadRowNumber, BadValue
 from scoresvc.limits import INT64_MAX
 
@@ -29,18 +29,6 @@ class RowNumber:
         if not re.fullmatch("[0-9]{1,19}", text) or (number := int(text)) > INT64_MAX:
             raise BadRowNumber(name)
         return number
-
-
-class State:
-    """The state of a submission."""
-
-    refuses: ClassVar[Refusals] = (BadValue,)
-    schema: ClassVar[Schema] = {"type": "string", "enum": list(STATES)}
-
-    def read(self, name: str, text: str) -> str:
-        if text not in STATES:
-            raise BadValue(name, f"must be one of: {', '.join(STATES)}")
-        return text
 
 
 class Moment:
@@ -91,7 +79,7 @@ class ExternalText:
 
 
 ROW_NUMBER = RowNumber()
-STATE = State()
+STATE = Word(STATES)
 MOMENT = Moment()
 REASON = Reason()
 EXTERNAL_TEXT = ExternalText()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, STATE
 from scoresvc.api.kinds import NAME, UINT31, YES_NO, Kind, Refusals
+from scoresvc.api.page_parameters import HeaderParameter
 from scoresvc.api.parameters import (
     BODY_REFUSALS,
     PathParameter,
@@ -85,7 +86,7 @@ class SettingsParameter:
         return read_settings((name, text) for name, text in texts.items() if text is not None)
 
 
-Parameter = PlayerParameter | TokenParameter | FieldParameter | SettingsParameter
+Parameter = PlayerParameter | HeaderParameter | TokenParameter | FieldParameter | SettingsParameter
 
 WITH_READ = TokenParameter("read")
 WITH_MODERATE = TokenParameter("moderate", is_recorded=True)

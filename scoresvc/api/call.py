@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from scoresvc.api.admin_parameters import Parameter, TokenParameter
-from scoresvc.api.formats import TextFormat
+from scoresvc.api.formats import HTML, TextFormat
 from scoresvc.errors import Refusal
 
 
@@ -14,14 +14,15 @@ class Call(NamedTuple):
     """One call.
 
     `handler` gets the store and a value for each parameter of `takes`, which are checked in that order; it
-    returns a value of the type `gives`, or the write that brings it. JSON has the fields of that value, a str has
-    no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
+    returns a value of the type `gives`, or the write that brings it. JSON has the fields of a Struct, other types
+    have no JSON form. `text` writes the value as plain text; where `text_handler` is given, it writes that one's value:
     the same answer for less work. `refuses` are the refusals besides those of the parameters. `other_paths` and
     `other_methods` lead to the same call. A call that `is_safe` may be asked with HEAD (RFC 9110, 9.2.1); other GETs
     must not be cached. `is_slow` says that an answer may be of any length, or may wait for the disk. One that
     `is_status` is about this moment and asked again and again: it has no tag and no line in the access log. The
     handler of one that `is_counted` gets the client besides, to limit it. `option` names what must be on for the call
-    to be answered without a token; one of an operator takes a TokenParameter.
+    to be answered without a token; one of an operator takes a TokenParameter. `page` is the call that answers
+    a browser, unless it asks for another format.
     """
 
     method: str
@@ -39,11 +40,16 @@ class Call(NamedTuple):
     is_slow: bool = False
     is_status: bool = False
     is_counted: bool = False
+    page: Call | None = None
     option: str = ""  # such as "http.get_posts"
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def is_page(self) -> bool:
+        return self.text.content_type == HTML
 
     @property
     def token(self) -> TokenParameter | None:

@@ -6,6 +6,7 @@ from scoresvc.api import boards, formats, levels, monitoring, root, scores, sess
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
+from scoresvc.api.page_calls import BOARD_PAGE, EVENTS, LEVELS_PAGE
 from scoresvc.api.parameters import (
     AFTER,
     FORMAT,
@@ -67,7 +68,8 @@ CALLS = (
         takes=(),
         gives=str,
         text=formats.GREETING,
-        summary="A greeting.",
+        page=LEVELS_PAGE,
+        summary="A greeting; the levels as a page, for browsers.",
     ),
     Call(
         "GET",
@@ -220,8 +222,11 @@ CALLS = (
         gives=Board,
         text=formats.USER_SCORES,
         text_handler=boards.high_scores_as_text,
+        page=BOARD_PAGE,
         summary="The best fifteen, the best first; or the next page; or some users only.",
     ),
+    BOARD_PAGE,
+    EVENTS,
     Call(
         "GET",
         "/<levelid>/rank/<userid>",
@@ -268,6 +273,7 @@ CALLS = (
         gives=LevelPage,
         text=formats.LEVELS,
         is_slow=True,
+        page=LEVELS_PAGE,
         summary="The levels with scores or settings, by number.",
     ),
     *ADMIN_CALLS,

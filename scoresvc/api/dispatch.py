@@ -13,17 +13,19 @@ from typing import NamedTuple
 from scoresvc.api.authorization import authorize, is_admin
 from scoresvc.api.cross_origin import NOT_CROSS_ORIGIN, CrossOrigin
 from scoresvc.api.etags import matches, tag
-from scoresvc.api.formats import JSON, TEXT, write_refusal
+from scoresvc.api.formats import HTML, JSON, TEXT, write_refusal
 from scoresvc.api.limits import Client, Limits
 from scoresvc.api.metrics import RequestMetrics
 from scoresvc.api.metrics_text import OTHER
-from scoresvc.api.negotiation import prefers_json
+from scoresvc.api.negotiation import prefers_html, prefers_json
+from scoresvc.api.page_headers import PageHeaders, make_page_headers
 from scoresvc.api.parameters import read_bearer
 from scoresvc.api.request import Headers, Pending, Request, Response
 from scoresvc.api.router import NO_STORE, PATHS, Arguments, Form, Route, find_route, methods_of
 from scoresvc.config import Config
 from scoresvc.errors import InternalError, MetricsNotPublic, Refusal, TokenNeeded, UnknownPath
 from scoresvc.log import log_access
+from scoresvc.pages.boards import write_refusal_page
 from scoresvc.scores import Replay
 from scoresvc.storage import Store, WouldBlock
 from scoresvc.storage.write import Write
@@ -35,6 +37,7 @@ REPLAYED = Headers((("Idempotent-Replayed", "true"), *NO_STORE))
 
 DEFAULTS = Config()
 
+CountRequest = Callable[[str, str, float], None]  # by call and status, with the seconds that it took
 Fields = Headers | tuple[tuple[str, str], ...]
 
 log = logging.getLogger("scoresvc.api")
@@ -52,8 +55,14 @@ class Context(NamedTuple):
     store: Store | None  # None: every request fails
     config: Config
     cross_origin: CrossOrigin
+    pages: PageHeaders
     limits: Limits
-    count_request: Callable[[str, str, float], None]  # by call and status, with the seconds that it took
+    count_request: CountRequest
+
+
+def make_context(store: Store | None, config: Config, limits: Limits, count_request: CountRequest) -> Context:
+    origins, pages = CrossOrigin(config.http.origins), make_page_headers(config.pages)
+    return Context(store, config, origins, pages, limits, count_request)
 
 
 class Api:
@@ -63,7 +72,7 @@ class Api:
         metrics = RequestMetrics(store.counters)
         limits = Limits(config, metrics.count_limit, clock)
         self.reads_wait = store.reads_wait
-        self._context = Context(store, config, CrossOrigin(config.http.origins), limits, metrics.count)
+        self._context = make_context(store, config, limits, metrics.count)
 
     def __call__(self, request: Request) -> Response | Pending:
         """Never raises. A response that waits for a write is Pending."""
@@ -104,7 +113,8 @@ class Exchange:
         self._route: Route | None = None
         self._form: Form
         try:
-            self._route, self._arguments = find_route(request.method, request.path)
+            route, self._arguments = find_route(request.method, request.path)
+            self._route = route.for_browsers(request.query) if route.page and accept and prefers_html(accept) else route
         except Refusal as error:
             self._refusal = error
 
@@ -149,6 +159,8 @@ class Exchange:
         Raises UnknownPath, MetricsNotPublic, TokenNeeded, NotAllowed.
         """
         if route.option and self._context.config.is_on(route.option):
+            if route.is_admin:
+                self._refuse_unknown(store)
             return self._arguments
         if route.token is None:
             raise UnknownPath(PATHS)
@@ -178,14 +190,19 @@ class Exchange:
         assert route is not None
         if isinstance(value, Replay):
             return self._respond("200 OK", form.content_type, REPLAYED, _encode(form.write(value.result)))
-        text = form.write(value)
+        text, headers = form.write(value), self._find_headers(route)
         if not route.has_etag:
-            return self._respond("200 OK", form.content_type, route.headers, _encode(text))
+            return self._respond("200 OK", form.content_type, headers, _encode(text))
         body, etag = tag(text)
         known = self._request.headers.get("if-none-match")
         if known and matches(known, etag):
-            return self._respond("304 Not Modified", "", route.headers, b"", etag)
-        return self._respond("200 OK", form.content_type, route.headers, body, etag)
+            return self._respond("304 Not Modified", "", headers, b"", etag)
+        return self._respond("200 OK", form.content_type, headers, body, etag)
+
+    def _find_headers(self, route: Route) -> Headers:
+        if not route.is_page:
+            return route.headers
+        return self._context.pages.operators if route.is_admin else self._context.pages.players
 
     def _describe_path(self, store: Store | None) -> Response:
         """Answers OPTIONS (RFC 9110, 9.3.7), also as a preflight. Raises a Refusal, also for any other method."""
@@ -205,6 +222,9 @@ class Exchange:
             error = InternalError()
         if self._prefers_json:
             return self._respond(error.status, JSON, error.headers, write_refusal(error))
+        if self._route and self._route.is_page and not self._route.is_admin:
+            headers = (*self._find_headers(self._route), *error.headers)
+            return self._respond(error.status, HTML, headers, write_refusal_page(error.status, str(error)).encode())
         return self._respond(error.status, TEXT, error.headers, str(error).encode())
 
     def _respond(self, status: str, content_type: str, headers: Fields, body: bytes, etag: str = "") -> Response:

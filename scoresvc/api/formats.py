@@ -11,8 +11,10 @@ import msgspec
 from scoresvc.errors import Refusal
 from scoresvc.levels import write_settings
 from scoresvc.limits import COUNT_DEFAULT
+from scoresvc.pages.boards import write_board, write_levels
 from scoresvc.scores import (
     Board,
+    BoardEvent,
     ClaimedUser,
     LevelPage,
     NamedUser,
@@ -26,10 +28,13 @@ from scoresvc.scores import (
 from scoresvc.times import format_time
 
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 CSV = "text/csv; charset=utf-8"
 JSON = "application/json"
 
 BOARDS_CACHED = 1024
+RECONNECTION_TIME = 2000  # milliseconds, after which a viewer asks again
 
 
 class TextFormat(NamedTuple):
@@ -115,6 +120,21 @@ def _write(value: object) -> bytes:
 
 
 _write_cached = lru_cache(BOARDS_CACHED)(_write)
+
+
+def _write_event(event: BoardEvent) -> bytes:
+    """Writes a stream of one event, or of none, that ends at once: HTML Standard, 9.2.5."""
+    data = b"" if event.board is None else b"data: %b\n" % write_json(event.board)
+    return b"retry: %d\nid: %b\n%b\n" % (RECONNECTION_TIME, event.version.encode(), data)
+
+
+EVENTS = TextFormat(
+    _write_event, "Server-Sent Events: the tag of the board as `id`, the list in JSON as `data`", EVENT_STREAM
+)
+
+
+BOARD_PAGE = TextFormat(write_board, "a page in HTML", HTML)
+LEVELS_PAGE = TextFormat(write_levels, "a page in HTML", HTML)
 
 
 def write_refusal(refusal: Refusal) -> bytes:

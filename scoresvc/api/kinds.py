@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from scoresvc.errors import (
@@ -20,6 +21,7 @@ from scoresvc.errors import (
 from scoresvc.levels import PERIOD_KINDS
 from scoresvc.limits import COUNT_MAX, META_BYTES_MAX, NAME_BYTES_MAX, NAME_CHARACTERS_MAX, UINT31_MAX
 from scoresvc.names import read_name
+from scoresvc.pages.boards import THEMES
 from scoresvc.periods import PeriodWish, read_wish
 
 _NUMBER = re.compile("[0-9]{1,10}")
@@ -162,15 +164,17 @@ class PeriodName:
         return read_wish(text)
 
 
-class PeriodKind:
-    """`day`, `week` or `month`."""
+class Word:
+    """One of some words; the call may refuse what one of them stands for with `refuses`."""
 
-    refuses: ClassVar[Refusals] = (BadValue, NoSuchPeriod)
-    schema: ClassVar[Schema] = {"type": "string", "enum": list(PERIOD_KINDS)}
+    def __init__(self, words: Sequence[str], *refuses: type[Refusal]) -> None:
+        self.refuses: Refusals = (BadValue, *refuses)
+        self.schema: Schema = {"type": "string", "enum": list(words)}
+        self._words = words
 
     def read(self, name: str, text: str) -> str:
-        if text not in PERIOD_KINDS:
-            raise BadValue(name, f"must be one of: {', '.join(PERIOD_KINDS)}")
+        if text not in self._words:
+            raise BadValue(name, f"must be one of: {', '.join(self._words)}")
         return text
 
 
@@ -197,5 +201,6 @@ COUNT = Count()
 USER_LIST = UserList()
 CURSOR = Cursor()
 PERIOD_NAME = PeriodName()
-PERIOD_KIND = PeriodKind()
+PERIOD_KIND = Word(PERIOD_KINDS, NoSuchPeriod)
+THEME = Word(THEMES)
 YES_NO = YesOrNo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+HTML_TYPE = "text/html"
 JSON_TYPE = "application/json"
 PLAIN_TYPES = ("text/plain", "text/csv")
 PLAIN_RANGES = (*PLAIN_TYPES, "text/*", "*/*")
@@ -29,14 +30,31 @@ def prefers_json(accept: str) -> bool:
 
 
 def _prefers_json(accept: str) -> bool:
-    if len(accept) > ACCEPT_CHARACTERS_MAX:
-        accept = _LAST_PART.sub("", accept[:ACCEPT_CHARACTERS_MAX])
-    weights = _weights(accept)
+    weights = _weights(_cut(accept))
     json, plain = _weight(weights, JSON_TYPE), max(_weight(weights, each) for each in PLAIN_TYPES)
     return json > plain or (json == plain > 0 and _first(weights, (JSON_TYPE, *PLAIN_RANGES)) == JSON_TYPE)
 
 
 _prefers_json_cached = lru_cache(HEADERS_CACHED)(_prefers_json)
+
+
+def prefers_html(accept: str) -> bool:
+    """Returns whether `Accept` names `text/html` with a higher weight than JSON and plain text have, as browsers do."""
+    return _prefers_html_cached(accept) if len(accept) <= CHARACTERS_CACHED_MAX else _prefers_html(accept)
+
+
+def _prefers_html(accept: str) -> bool:
+    weights = _weights(_cut(accept))
+    others = max(_weight(weights, each) for each in (JSON_TYPE, *PLAIN_TYPES))
+    return weights.get(HTML_TYPE, 0.0) > others
+
+
+_prefers_html_cached = lru_cache(HEADERS_CACHED)(_prefers_html)
+
+
+def _cut(accept: str) -> str:
+    """Returns what is looked at of a header, without the element that it may break off in."""
+    return accept if len(accept) <= ACCEPT_CHARACTERS_MAX else _LAST_PART.sub("", accept[:ACCEPT_CHARACTERS_MAX])
 
 
 def _weights(accept: str) -> dict[str, float]:

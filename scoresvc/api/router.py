@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from scoresvc.api.admin_parameters import FieldParameter, Parameter, SettingsParameter, TokenParameter
 from scoresvc.api.authorization import is_admin
 from scoresvc.api.bodies import BodyForm
@@ -35,6 +37,8 @@ SEGMENTS_MAX = 6  # more than any path has
 NO_STORE = Headers((("Cache-Control", "no-store"),))  # RFC 9111, 5.2.2
 REVALIDATE = Headers((("Cache-Control", "no-cache"),))
 
+FORMAT_GIVEN = re.compile(f"(^|&){FORMAT.name}=")
+
 _FRACTION = re.compile(r"(?<=[0-9])\.[0-9]*$")
 
 WHOLE_BODY = (BodyParameter, TextBodyParameter)
@@ -61,7 +65,9 @@ class Route(NamedTuple):
     plain: Form
     json: Form | None
     lines: Form | None  # by the parameter `format`
+    page: Route | None  # for browsers
     headers: Headers
+    is_page: bool
     has_etag: bool
     is_logged: bool
     name: str  # of the call, for the metrics
@@ -82,6 +88,9 @@ class Route(NamedTuple):
         _ = sent.query  # a query is checked although the call takes nothing from it
         return arguments
 
+    def for_browsers(self, query: str) -> Route:
+        return self.page if self.page and not (self.lines and FORMAT_GIVEN.search(query)) else self
+
     def choose_form(self, query: str, prefers_json: bool) -> Form:
         """Raises BadFormat, and what the query is refused for."""
         if query and self.lines and FORMAT.is_given(self.query_reader.read(query)):
@@ -99,8 +108,10 @@ def make_route(call: Call) -> Route:
         readers=tuple((each.argument, each.read) for each in parameters),
         query_reader=_make_query_reader(call.takes),
         plain=Form(call.text_handler or call.handler, call.text.write, call.text.content_type),
-        json=None if call.gives is str else Form(call.handler, write_json, JSON),
+        json=Form(call.handler, write_json, JSON) if issubclass(call.gives, Struct) else None,
         lines=Form(call.handler, write_lines, TEXT) if FORMAT in call.takes else None,
+        page=make_route(call.page) if call.page else None,
+        is_page=call.is_page,
         headers=REVALIDATE if has_etag else NO_STORE if call.method == "GET" or of_admin else Headers(),
         has_etag=has_etag,
         is_logged=not call.is_status,

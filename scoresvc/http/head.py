@@ -54,6 +54,7 @@ API_FIELDS = (
     b"forwarded",
     b"idempotency-key",
     b"if-none-match",
+    b"last-event-id",
     b"origin",
     b"x-forwarded-for",
 )

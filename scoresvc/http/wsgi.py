@@ -29,6 +29,7 @@ HEADERS = {
     "HTTP_FORWARDED": "forwarded",
     "HTTP_IDEMPOTENCY_KEY": "idempotency-key",
     "HTTP_IF_NONE_MATCH": "if-none-match",
+    "HTTP_LAST_EVENT_ID": "last-event-id",
     "HTTP_ORIGIN": "origin",
     "HTTP_X_FORWARDED_FOR": "x-forwarded-for",
     "CONTENT_TYPE": "content-type",

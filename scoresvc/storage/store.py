@@ -25,6 +25,7 @@ from scoresvc.scores import (
     Standing,
     UserScores,
 )
+from scoresvc.storage.recent import RecentReads
 from scoresvc.storage.write import Write
 
 COUNTERS = ("commits", "commit_writes", "waiting_writes")
@@ -227,6 +228,7 @@ class Store(NamedTuple):
     measure: Callable[[], Sizes]  # raises Unavailable
     find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
     oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
+    recent: RecentReads
     close: Callable[[], None]  # commits what waits and closes the database
     for_loop: Store | None = None  # the same for an event loop: raises WouldBlock where that one waits, or takes long
     reads_wait: bool = False  # whether a read that raises WouldBlock waits for a server; or else it takes CPU time

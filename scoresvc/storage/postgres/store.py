@@ -29,6 +29,7 @@ from scoresvc.storage.postgres.sessions import SharedSessions
 from scoresvc.storage.postgres.transactions import PipelinedTransactions
 from scoresvc.storage.postgres.users import SharedUsers, UserTransactions
 from scoresvc.storage.purging import Purger
+from scoresvc.storage.recent import RecentReads
 from scoresvc.storage.store import COUNTERS, WRITE_WAIT_MAX, AdminAccess, Store
 from scoresvc.storage.users import NameRules
 
@@ -98,6 +99,7 @@ class Node:
             self.sizes.measure,
             self._find_fault,
             self.writers.oldest,
+            RecentReads(),
             self.close,
         )
         for_loop = self._make_loop_store(store, admin.reading_with(RefusingReader()), key)

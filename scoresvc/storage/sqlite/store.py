@@ -12,6 +12,7 @@ from scoresvc.config import Config
 from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
 from scoresvc.storage.purging import Purger
+from scoresvc.storage.recent import RecentReads
 from scoresvc.storage.sqlite import check, migrate
 from scoresvc.storage.sqlite.acting import Acting, Announcer
 from scoresvc.storage.sqlite.admin import Admin
@@ -189,8 +190,7 @@ def _make_store(
     known = users.known if config.users.logins == "anyone" else users.read  # a cache would tell who logged in lately
     login_rules = LoginRules(config.users, parts.names, known, parts.rules.ban_of)
     lifetime = config.sessions.lifetime
-    boards = Boards(readers, versions, parts.lists, parts.rules, clock)
-    levels = Levels(readers, parts.rules, clock)
+    boards, levels = Boards(readers, versions, parts.lists, parts.rules, clock), Levels(readers, parts.rules, clock)
     store = Store(
         Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
         users,
@@ -204,6 +204,7 @@ def _make_store(
         SizeReader(config.database.path.resolve(), readers, clock).measure,
         partial(_find_fault, readers, writer),
         lambda: writer.state().oldest_write,
+        RecentReads(),
         close,
     )
     return store._replace(for_loop=store._replace(boards=LoopBoards(boards), levels=LoopLevels(levels)))
