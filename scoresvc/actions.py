@@ -145,6 +145,10 @@ class SubmissionPage(Value, frozen=True):
     next: str | None
 
 
+class HeldPosts(Value, frozen=True):
+    submissions: tuple[Submission, ...]  # oldest first
+
+
 class Ban(Value, frozen=True):
     user_id: int
     reason: str
@@ -163,6 +167,18 @@ class UserRecord(Value, frozen=True):
     scores: tuple[dict[str, Any], ...]  # each with level, period, score, reached_at
     submissions: tuple[Submission, ...]  # oldest first
     sessions: int  # that are valid
+
+
+class FoundUser(Value, frozen=True):
+    user_id: int
+    name: str | None
+    external: str | None
+
+
+class UserMatches(Value, frozen=True):
+    """Users who are known by a name, or by a text of the game's own server."""
+
+    users: tuple[FoundUser, ...]  # by number
 
 
 class Token(Value, frozen=True):

@@ -13,6 +13,7 @@ from scoresvc.actions import (
     EndBan,
     EndSecret,
     EraseUser,
+    HeldPosts,
     RemoveScore,
     RemoveSubmission,
     RenameUser,
@@ -21,10 +22,12 @@ from scoresvc.actions import (
     SetLevel,
     SubmissionPage,
     UndoAction,
+    UserMatches,
     UserRecord,
 )
 from scoresvc.api.scores import check_bounds
-from scoresvc.errors import BadNumber, ConflictingParameters
+from scoresvc.errors import BadNumber, BadValue, ConflictingParameters
+from scoresvc.levels import LevelSettings
 from scoresvc.periods import PeriodWish
 from scoresvc.scores import PostDetails, PostResult, Replay, Session
 from scoresvc.storage import Store
@@ -37,6 +40,10 @@ def submissions(
     store: Store, level_id: int, user: int | None, state: str | None, limit: int, after: str | None
 ) -> SubmissionPage:
     return store.admin.submissions(level_id, user, state, limit, after)
+
+
+def held(store: Store, limit: int) -> HeldPosts:
+    return store.admin.held(limit)
 
 
 def remove_score(store: Store, actor: str, level_id: int, user_id: int, period: PeriodWish) -> Recorded:
@@ -58,6 +65,13 @@ def approve(store: Store, actor: str, submission_id: int) -> Recorded:
 
 def user(store: Store, user_id: int) -> UserRecord:
     return store.admin.user(user_id)
+
+
+def find_users(store: Store, name: str | None, external: str | None, limit: int) -> UserMatches:
+    """Raises BadValue where there is neither `name` nor `external`."""
+    if name is None and external is None:
+        raise BadValue("name", "or external must be given")
+    return store.admin.find_users(name, external, limit)
 
 
 def ban(store: Store, actor: str, user_id: int, reason: str, until: int | None, hide: bool) -> Recorded:
@@ -82,6 +96,10 @@ def delete_name(store: Store, actor: str, user_id: int) -> Recorded:
 
 def end_secret(store: Store, actor: str, user_id: int) -> Recorded:
     return store.admin.perform(actor, EndSecret(user_id))
+
+
+def level(store: Store, level_id: int) -> LevelSettings:
+    return store.levels.settings_of(level_id)
 
 
 def set_level(store: Store, actor: str, level_id: int, settings: dict[str, Any], rebuild: bool) -> Recorded:

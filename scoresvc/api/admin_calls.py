@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoresvc.actions import ActionPage, ActionRecord, SubmissionPage, UserRecord
+from scoresvc.actions import ActionPage, ActionRecord, HeldPosts, SubmissionPage, UserMatches, UserRecord
 from scoresvc.api import admin, admin_formats, formats
 from scoresvc.api.admin_parameters import (
     ACTION,
@@ -12,6 +12,8 @@ from scoresvc.api.admin_parameters import (
     EXTERNAL,
     NEW_NAME_OF_USER,
     REBUILD,
+    SEARCHED_EXTERNAL,
+    SEARCHED_NAME,
     SERVED_NAME,
     SERVED_USER,
     SETTINGS,
@@ -39,6 +41,7 @@ from scoresvc.errors import (
     OutOfBounds,
     Superseded,
 )
+from scoresvc.levels import LevelSettings
 from scoresvc.scores import PostResult, Session
 
 ADMIN_CALLS = (
@@ -51,6 +54,16 @@ ADMIN_CALLS = (
         text=admin_formats.SUBMISSIONS,
         is_slow=True,
         summary="The posts that were accepted, newest first.",
+    ),
+    Call(
+        "GET",
+        "/admin/held",
+        admin.held,
+        takes=(WITH_READ, LIMIT),
+        gives=HeldPosts,
+        text=admin_formats.HELD,
+        is_slow=True,
+        summary="The submissions of all levels that wait for an operator, oldest first.",
     ),
     Call(
         "DELETE",
@@ -101,6 +114,16 @@ ADMIN_CALLS = (
         text=admin_formats.USER,
         is_slow=True,
         summary="All that is stored about a user.",
+    ),
+    Call(
+        "GET",
+        "/admin/users",
+        admin.find_users,
+        takes=(WITH_READ, SEARCHED_NAME, SEARCHED_EXTERNAL, LIMIT),
+        gives=UserMatches,
+        text=admin_formats.USERS,
+        is_slow=True,
+        summary="The users with a name, or with a text of yours.",
     ),
     Call(
         "DELETE",
@@ -156,6 +179,15 @@ ADMIN_CALLS = (
         gives=ActionRecord,
         text=admin_formats.ACTION,
         summary="Takes a user's secret away, so that the number can be claimed again; ends the user's sessions.",
+    ),
+    Call(
+        "GET",
+        "/admin/levels/<levelid>",
+        admin.level,
+        takes=(WITH_READ, LEVEL),
+        gives=LevelSettings,
+        text=formats.SETTINGS,
+        summary="What is set for a level, with what players do not see.",
     ),
     Call(
         "PUT",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scoresvc.actions import ActionPage, ActionRecord, SubmissionPage
+from scoresvc.actions import ActionPage, ActionRecord, HeldPosts, SubmissionPage, UserMatches
 from scoresvc.api.formats import JSON, TextFormat, write_json
 from scoresvc.times import format_time
 
@@ -19,6 +19,15 @@ def _write_submissions(page: SubmissionPage) -> str:
         [
             f"{each.id}\t{each.user_id}\t{each.score}\t{format_time(each.posted_at)}\t{each.state}\n"
             for each in page.submissions
+        ]
+    )
+
+
+def _write_held(held: HeldPosts) -> str:
+    return "".join(
+        [
+            f"{each.id}\t{each.level_id}\t{each.user_id}\t{each.score}\t{format_time(each.posted_at)}\n"
+            for each in held.submissions
         ]
     )
 
@@ -41,7 +50,13 @@ def _write_line(record: ActionRecord) -> str:
     return "\t".join(map(str, cells)) + "\n"
 
 
+def _write_users(matches: UserMatches) -> str:
+    return "".join([f"{each.user_id}\t{each.name or ''}\t{each.external or ''}\n" for each in matches.users])
+
+
+USERS = TextFormat(_write_users, "a line each: `<userid> TAB <name> TAB <external>`")
 SUBMISSIONS = TextFormat(_write_submissions, "a line each: `<id> TAB <userid> TAB <score> TAB <time> TAB <state>`")
+HELD = TextFormat(_write_held, "a line each: `<id> TAB <levelid> TAB <userid> TAB <score> TAB <time>`")
 ACTION = TextFormat(write_action, "`<action>`: its number; nothing where nothing was done")
 ACTIONS = TextFormat(
     _write_actions,

@@ -9,7 +9,7 @@ from typing import ClassVar
 from scoresvc.actions import STATES
 from scoresvc.api.kinds import Refusals, Schema, Word
 from scoresvc.errors import BadRowNumber, BadValue
-from scoresvc.limits import INT64_MAX
+from scoresvc.limits import INT64_MAX, NAME_CHARACTERS_MAX
 
 REASON_CHARACTERS_MAX = 256
 EXTERNAL_CHARACTERS_MAX = 128
@@ -78,6 +78,19 @@ class ExternalText:
         return text
 
 
+class SearchText:
+    """A name that is searched for, whether or not anybody may have it."""
+
+    refuses: ClassVar[Refusals] = (BadValue,)
+    schema: ClassVar[Schema] = {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX}
+
+    def read(self, name: str, text: str) -> str:
+        if not 1 <= len(text) <= NAME_CHARACTERS_MAX or _BROKEN.search(text):
+            raise BadValue(name, f"must be 1 to {NAME_CHARACTERS_MAX} characters of UTF-8, without NUL")
+        return text
+
+
+SEARCH_TEXT = SearchText()
 ROW_NUMBER = RowNumber()
 STATE = Word(STATES)
 MOMENT = Moment()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, STATE
+from scoresvc.api.admin_kinds import EXTERNAL_TEXT, MOMENT, REASON, ROW_NUMBER, SEARCH_TEXT, STATE
 from scoresvc.api.kinds import NAME, UINT31, YES_NO, Kind, Refusals
 from scoresvc.api.page_parameters import HeaderParameter
 from scoresvc.api.parameters import (
@@ -107,4 +107,8 @@ SERVED_USER = FieldParameter("user", UINT31, "the user, in the query, a form or 
 USER_TO_LOG_IN = FieldParameter("user", UINT31, "the user, in the query, a form or JSON")
 EXTERNAL = FieldParameter("external", EXTERNAL_TEXT, "or a text of 1 to 128 characters by which you know the user")
 SERVED_NAME = FieldParameter("name", NAME, "a name for the user, at the same time")
+SEARCHED_NAME = QueryParameter(
+    "name", SEARCH_TEXT, "a name; case, accents and look-alikes count for nothing", excludes=("external",)
+)
+SEARCHED_EXTERNAL = QueryParameter("external", EXTERNAL_TEXT, "or the text by which your server knows the user")
 NEW_NAME_OF_USER = FieldParameter("name", NAME, "the name, in the query, a form or JSON", is_needed=True)

@@ -6,7 +6,7 @@ from scoresvc.api import boards, formats, levels, monitoring, root, scores, sess
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
-from scoresvc.api.page_calls import BOARD_PAGE, EVENTS, LEVELS_PAGE
+from scoresvc.api.page_calls import ADMIN_PAGE, BOARD_PAGE, EVENTS, LEVELS_PAGE
 from scoresvc.api.parameters import (
     AFTER,
     FORMAT,
@@ -277,4 +277,5 @@ CALLS = (
         summary="The levels with scores or settings, by number.",
     ),
     *ADMIN_CALLS,
+    ADMIN_PAGE,
 )

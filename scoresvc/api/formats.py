@@ -11,6 +11,7 @@ import msgspec
 from scoresvc.errors import Refusal
 from scoresvc.levels import write_settings
 from scoresvc.limits import COUNT_DEFAULT
+from scoresvc.pages.admin import write_admin
 from scoresvc.pages.boards import write_board, write_levels
 from scoresvc.scores import (
     Board,
@@ -134,6 +135,7 @@ EVENTS = TextFormat(
 
 
 BOARD_PAGE = TextFormat(write_board, "a page in HTML", HTML)
+ADMIN_PAGE = TextFormat(write_admin, "a page in HTML", HTML)
 LEVELS_PAGE = TextFormat(write_levels, "a page in HTML", HTML)
 
 

@@ -6,6 +6,7 @@ from scoresvc.api import formats, pages, views
 from scoresvc.api.call import Call
 from scoresvc.api.page_parameters import LAST_EVENT_ID, LIVE, OWN_USER, PAGE_LIMIT, THEME, TITLE
 from scoresvc.api.parameters import AFTER, LEVEL, LIMIT, PERIOD, USERS
+from scoresvc.pages.admin import AdminPage
 from scoresvc.pages.boards import BoardPage, LevelIndex
 from scoresvc.scores import BoardEvent
 
@@ -27,6 +28,16 @@ LEVELS_PAGE = Call(
     text=formats.LEVELS_PAGE,
     is_slow=True,
     summary="The levels as a page.",
+)
+ADMIN_PAGE = Call(
+    "GET",
+    "/admin",
+    pages.admin,
+    takes=(),
+    gives=AdminPage,
+    text=formats.ADMIN_PAGE,
+    option="pages.admin",
+    summary="The page of operators; its calls are those below.",
 )
 EVENTS = Call(
     "GET",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from scoresvc.actions import ActionPage, ActionRecord, AnyAction, SubmissionPage, Token, UserRecord
+from scoresvc.actions import (
+    ActionPage,
+    ActionRecord,
+    AnyAction,
+    HeldPosts,
+    SubmissionPage,
+    Token,
+    UserMatches,
+    UserRecord,
+)
 from scoresvc.counters import Counters
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import Period, PeriodWish
@@ -187,6 +196,9 @@ class AdminStore(Protocol):
     ) -> SubmissionPage:
         """Returns submissions to a level, newest first: all, or a user's, or those in a state. Raises BadCursor."""
 
+    def held(self, limit: int) -> HeldPosts:
+        """Returns the submissions of all levels that wait for an operator, oldest first."""
+
     def actions(self, limit: int, after: str | None) -> ActionPage:
         """Returns the audit log, newest first. Raises BadCursor."""
 
@@ -197,6 +209,9 @@ class AdminStore(Protocol):
         """Returns None where there is no submission of this number."""
 
     def user(self, user_id: int) -> UserRecord: ...
+
+    def find_users(self, name: str | None, external: str | None, limit: int) -> UserMatches:
+        """Returns users whose name looks like `name`, or whom the game's server knows by `external`, by number."""
 
 
 class AdminAccess(NamedTuple):

@@ -55,6 +55,8 @@ def path_of(call: Call, **others: str) -> str:
     path = call.path.removeprefix("/admin/")
     for name, number in (EXAMPLES | others).items():
         path = path.replace(f"<{name}>", number)
+    if call.path == "/admin/users":
+        return path + "?name=Ann"
     return path + (
         "?user=131" if any(each.name == "user" and isinstance(each, FieldParameter) for each in call.takes) else ""
     )

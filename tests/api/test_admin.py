@@ -87,7 +87,7 @@ def test_a_number_in_a_path_is_refused_by_name(operator: Operator, call: Call) -
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("levels/2", "PUT, DELETE"),
+        ("levels/2", "GET, HEAD, PUT, DELETE"),
         ("users/131", "GET, HEAD, DELETE"),
         ("users/131/ban", "POST, DELETE"),
         ("levels/2/scores/131", "DELETE"),
@@ -315,6 +315,54 @@ def test_all_about_a_user_is_json_in_any_case(operator: Operator) -> None:
     assert [each["score"] for each in plain["submissions"]] == [1220, 9999]
     assert [(each["level"], each["period"], each["score"]) for each in plain["scores"]] == [(2, "all", 9999)]
     assert (plain["user"], plain["ban"], plain["sessions"]) == (131, None, 0)
+
+
+def test_users_are_found_by_what_their_names_look_like_and_by_a_text_of_the_server(
+    store: Store, operator: Operator
+) -> None:
+    for user_id, name in ((5, "Zoe"), (3, "zoé"), (7, "Zoey")):
+        store.users.rename(user_id, name).result()
+    number = int(operator.ask_json("POST", "login", '{"external": "steam:765 é"}')["user"])
+
+    assert operator.ask("GET", "users?name=ZO%C3%8B").text == "3\tzoé\t\n5\tZoe\t\n"
+    assert operator.ask_json("GET", "users?name=zoe&limit=1")["users"] == [{"user": 3, "name": "zoé", "external": None}]
+    assert operator.ask("GET", "users?external=steam:765%20%C3%A9").text == f"{number}\t\tsteam:765 é\n"
+    assert operator.ask("GET", "users?external=steam:765").text == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "bad_value"),
+        ("?name=", "bad_value"),
+        ("?name=" + 25 * "x", "bad_value"),
+        ("?name=%ff", "bad_value"),
+        ("?external=%00", "bad_value"),
+        ("?name=a&external=b", "conflicting_parameters"),
+    ],
+)
+def test_a_wrong_search_for_users_is_refused(operator: Operator, query: str, code: str) -> None:
+    assert operator.refused("GET", f"users{query}") == code
+
+
+def test_what_waits_on_all_levels_is_listed_oldest_first(store: Store, operator: Operator) -> None:
+    for level_id in (9, 4):
+        operator.ask("PUT", f"levels/{level_id}", "hold=1000")
+        store.scores.post(level_id, 131, 1000).result()
+    store.scores.post(4, 131, 999).result()
+
+    listed = [line.split("\t")[1:4] for line in operator.ask("GET", "held").text.splitlines()]
+
+    assert listed == [["9", "131", "1000"], ["4", "131", "1000"]]
+    assert [each["level"] for each in operator.ask_json("GET", "held?limit=1")["submissions"]] == [9]
+
+
+def test_an_operator_sees_all_settings_of_a_level(operator: Operator, app: TestApp) -> None:
+    operator.ask("PUT", "levels/2", "hold=1000&min=5")
+
+    assert operator.ask_json("GET", "levels/2")["hold"] == 1000
+    assert "hold=1000\n" in operator.ask("GET", "levels/2").text
+    assert "hold" not in app.get("/2/settings")
 
 
 def test_an_erased_user_is_gone_for_good(store: Store, operator: Operator) -> None:

@@ -16,11 +16,13 @@ from scoresvc.actions import BanUser, SetLevel
 from scoresvc.api.dispatch import Api
 from scoresvc.config import Config
 from scoresvc.http.wsgi import Application
+from scoresvc.levels import KINDS
 from scoresvc.limits import UINT31_MAX
 from scoresvc.pages.boards import describe_period, format_date
 from scoresvc.periods import PERIOD_KINDS
 from scoresvc.scores import PostDetails
 from scoresvc.storage import Store
+from tests.api.operators import add_token
 from tests.conftest import Clock
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
@@ -315,3 +317,29 @@ def test_a_page_of_a_thousand_entries_has_them_all(app: TestApp, store: Store) -
         write.result()
 
     assert len(rows(app.get("/2/board?limit=1000"))) == 1000
+
+
+def test_the_page_of_operators_is_there_once_there_is_a_token(app: TestApp, store: Store) -> None:
+    add_token(store)
+
+    response = app.get("/admin")
+
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert "Set-Cookie" not in response.headers
+    for name in KINDS:
+        assert f'name="{name}"' in response.text
+    app.get("/admin?nosuch=1", status=400)
+
+
+def test_there_is_no_page_of_operators_without_a_token_or_where_it_is_switched_off(
+    store: Store, app: TestApp, settings: Config
+) -> None:
+    unknown = app.get("/nothing", status=404).text
+    assert app.get("/admin", status=404).text == unknown
+
+    add_token(store)
+    app = TestApp(Application(Api(store, replace(settings, pages=config.PageOptions(admin=False)))))
+    assert app.get("/admin", status=404).text == unknown

@@ -9,11 +9,15 @@ from scoresvc.actions import (
     ActionPage,
     ActionRecord,
     AnyAction,
+    FoundUser,
+    HeldPosts,
     SubmissionPage,
     Token,
+    UserMatches,
     UserRecord,
 )
 from scoresvc.levels import LevelOptions
+from scoresvc.lookalikes import fold
 from scoresvc.storage.admin_pages import AdminPages, make_submission, make_token, make_user_score
 from scoresvc.storage.cache import Cache
 from scoresvc.storage.keys import hash_key
@@ -100,6 +104,9 @@ class Admin:
         found = [make_submission(*row) for row in self._readers.read(sql, values)]
         return self._pages.make_submissions(level_id, found, limit)
 
+    def held(self, limit: int) -> HeldPosts:
+        return HeldPosts(tuple(make_submission(*row) for row in self._readers.read(WAITING, {"count": limit})))
+
     def actions(self, limit: int, after: str | None) -> ActionPage:
         rows = self._readers.read(
             """
@@ -142,6 +149,11 @@ class Admin:
         stands = tuple(filter(None, scores))
         return UserRecord(user_id, name, bool(claimed), external, ban, stands, tuple(submissions), sessions)
 
+    def find_users(self, name: str | None, external: str | None, limit: int) -> UserMatches:
+        values = {"folded_name": None if name is None else fold(name), "external": external, "count": limit}
+        rows = self._readers.read(BY_EXTERNAL if name is None else BY_NAME, values)
+        return UserMatches(tuple(FoundUser(*row) for row in rows))
+
 
 OF_LEVEL = """
     SELECT submission_id, level_id, user_id, score, posted_at, state, meta
@@ -162,6 +174,13 @@ OF_USER = """
      ORDER BY submission_id DESC
      LIMIT :count
 """
+WAITING = """
+    SELECT submission_id, level_id, user_id, score, posted_at, state, meta
+      FROM submissions
+     WHERE state = 1
+     ORDER BY submission_id
+     LIMIT :count
+"""
 ALL_OF_USER = """
     SELECT submission_id, level_id, user_id, score, posted_at, state, meta
       FROM submissions
@@ -172,6 +191,19 @@ USER = """
     SELECT name, secret_hash IS NOT NULL, external
       FROM users
      WHERE user_id = :user_id
+"""
+BY_NAME = """
+    SELECT user_id, name, external
+      FROM users
+     WHERE folded_name = :folded_name
+     ORDER BY user_id
+     LIMIT :count
+"""
+BY_EXTERNAL = """
+    SELECT user_id, name, external
+      FROM users
+     WHERE external = :external
+     LIMIT :count
 """
 SCORES = """
     SELECT level_id, period, score, reached_at
