@@ -54,6 +54,7 @@ def database_path(tmp_path: Path) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="where the pictures of the pages are kept")
     parser.addoption("--postgres", action="store_true", help="run what is about the storage on PostgreSQL, too")
 
 

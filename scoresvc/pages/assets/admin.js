@@ -5,6 +5,7 @@
   const TOKEN = "scoresvc-token"; // its place in sessionStorage
   const PAGE = 50; // entries of a board, posts, actions
   const BASE = location.pathname.replace(/\/admin\/?$/, "");
+  const UNDOABLE = ["submissions", "ban", "name", "settings"]; // what an action has changed that can be undone
   const $ = (selector, within = document) => within.querySelector(selector);
 
   class Refused extends Error {
@@ -79,8 +80,11 @@
 
   // Questions and actions
 
+  let asked = Promise.resolve(); // the question before: its dialog may be closed, but not have said so yet
+
   // Asks once; the answers are those of the fields, null where the operator has cancelled.
-  function question(text, verb, fields = []) {
+  async function question(text, verb, fields = []) {
+    await asked;
     const dialog = $("#question");
     $("#asked").textContent = text;
     $("#do").textContent = verb;
@@ -88,25 +92,28 @@
       make("label", {}, label, make("input", properties))));
     dialog.returnValue = "";
     dialog.showModal();
-    return new Promise((resolve) => {
+    asked = new Promise((resolve) => {
       dialog.onclose = () => {
         const inputs = [...$("#answers").querySelectorAll("input")];
         const answers = inputs.map((input) => [input.name, input.type === "checkbox" ? (input.checked ? "yes" : "") : input.value]);
         resolve(dialog.returnValue === "do" ? Object.fromEntries(answers.filter(([, value]) => value)) : null);
       };
     });
+    return asked;
   }
 
-  async function act({ text, verb, fields, method = "POST", path, send = {}, isFinal }) {
+  async function act({ text, verb, fields, method = "POST", path, send = {} }) {
     const answers = await question(text, verb, fields);
     if (!answers) return;
+    $("#messages").replaceChildren();
     const record = await ask(method, path, { ...send, ...answers });
     await show();
     if (!record) say("Nothing to do: it is so already.");
-    else if (isFinal) say(`Done, as action ${record.id}. It cannot be undone.`);
+    else if (!isUndoable(record)) say(`Done, as action ${record.id}. It cannot be undone.`);
     else say(`Done, as action ${record.id}.`, false, button("Undo", () => undo(record)));
   }
 
+  const isUndoable = (record) => UNDOABLE.some((part) => part in record.after);
   const undo = (record) => act({
     text: `Undo action ${record.id} (${describe(record)})? What it changed is again as it was before.`,
     verb: "Undo",
@@ -148,12 +155,12 @@
     text: `Take the name of user ${user} away? Boards show the number instead.`, verb: "Take away", method: "DELETE", path: `/admin/users/${user}/name`,
   });
   const endSecret = (user) => act({
-    text: `Take the secret of user ${user} away? The user's sessions end, and whoever claims the number next has it.`,
+    text: `Take the secret of user ${user} away? The user's sessions end, and whoever claims the number next has it. This cannot be undone.`,
     verb: "Take away", method: "DELETE", path: `/admin/users/${user}/secret`,
   });
   const erase = (user) => act({
     text: `Erase user ${user}: scores, posts, name, sessions, all that is stored? This cannot be undone.`,
-    verb: "Erase for ever", method: "DELETE", path: `/admin/users/${user}`, isFinal: true,
+    verb: "Erase for ever", method: "DELETE", path: `/admin/users/${user}`,
   });
 
   const POSTS = { // what may be done with a post, by its state
@@ -168,7 +175,7 @@
     path: `/admin/submissions/${post.id}/${word}`,
   }), `${verb} post ${post.id}`));
 
-  const postTable = (caption, posts) => table(caption, ["Post", "Level", "User", "Score", "Posted", "State", "Sent with it", ""],
+  const postTable = (caption, posts) => table(caption, ["Post", "Level", "User", "Score", "Posted", "State", "Sent with it", "Change"],
     posts.map((post) => [post.id, post.level, userLink(post.user), post.score, time(post.posted_at), post.state, post.meta, postButtons(post)]));
 
   // The views
@@ -186,7 +193,7 @@
           return;
         }
         const board = await ask("GET", `/${level}/highscorelist${query({ period, limit: PAGE, after })}`);
-        found("boards", table(`Level ${level}, ${board.period}, ${board.players} players`, ["Rank", "User", "Name", "Score", "Reached", ""],
+        found("boards", table(`Level ${level}, ${board.period}, ${board.players} players`, ["Rank", "User", "Name", "Score", "Reached", "Change"],
           board.entries.map((entry) => [entry.rank, userLink(entry.user), entry.name, entry.text ?? entry.score, time(entry.reached_at), [
             button("Remove", () => removeScore(level, entry.user, board.period), `Remove the score of user ${entry.user}`),
             button("Ban", () => ban(entry.user), `Ban user ${entry.user}`),
@@ -221,9 +228,9 @@
     async actions() {
       const load = async (after) => {
         const page = await ask("GET", `/admin/actions${query({ limit: PAGE, after })}`);
-        found("actions", table("Actions", ["Action", "When", "Who", "What", "Before", "After", ""], page.actions.map((record) => [
+        found("actions", table("Actions", ["Action", "When", "Who", "What", "Before", "After", "Change"], page.actions.map((record) => [
           record.id, time(record.at), record.actor, describe(record), make("code", {}, JSON.stringify(record.before)),
-          make("code", {}, JSON.stringify(record.after)), [button("Undo", () => undo(record), `Undo action ${record.id}`)],
+          make("code", {}, JSON.stringify(record.after)), !isUndoable(record) ? "" : [button("Undo", () => undo(record), `Undo action ${record.id}`)],
         ])), more(page.next, load));
       };
       await load();
@@ -270,7 +277,7 @@
         record.name ? button("Take the name away", () => deleteName(number)) : null,
         record.claimed ? button("Take the secret away", () => endSecret(number)) : null,
         button("Erase", () => erase(number))),
-      table("Scores", ["Level", "Period", "Score", "Reached", ""], record.scores.map((score) => [
+      table("Scores", ["Level", "Period", "Score", "Reached", "Change"], record.scores.map((score) => [
         score.level, score.period, score.score, time(score.reached_at),
         [button("Remove", () => removeScore(score.level, number, score.period), `Remove the score on level ${score.level}, ${score.period}`)],
       ])), postTable("Posts, newest first", record.submissions.slice(-PAGE * 4).reverse()));
