@@ -12,6 +12,7 @@ from scoresvc.limits import UINT31_MAX
 from tests.pages.players import Players
 from tests.pages.sites import serve_site
 from tests.running import Server
+from tests.test_readme import blocks
 
 SHOWN_WITHIN = 3000  # milliseconds after a change
 
@@ -235,6 +236,21 @@ def test_a_board_is_shown_in_a_frame_of_another_site(
             frame.get_by_role("cell", name="200000").wait_for(timeout=SHOWN_WITHIN)
         take_screenshot(page, f"frame-{name}")
         assert page.evaluate("crossOriginIsolated") == (name == "isolated")
+
+
+def test_the_frame_and_the_overlay_of_the_readme_show_a_board(open_page: Any, players: Players, address: str) -> None:
+    level = players.new_level()
+    players.fill(level, 12)
+    frame, overlay = (
+        blocks(language)[place].replace("https://scores.example.com/2/", f"{address}/{level}/")
+        for language, place in (("html", 0), ("text", 0))
+    )
+
+    with serve_site(f"<!doctype html><title>A game</title>{frame}") as site:
+        page = open_page(site)
+        page.frame_locator("iframe").locator("tbody tr").first.wait_for()
+
+    assert open_page(overlay.strip()).locator("tbody tr").count() == 8
 
 
 def test_an_overlay_lets_the_video_below_be_seen(
