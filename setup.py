@@ -19,7 +19,7 @@ setup(
         "waitress>=3.0.2",
     ],
     extras_require={
-        "browser": ["axe-playwright-python>=0.1.4", "playwright>=1.49"],
+        "browser": ["axe-playwright-python>=0.1.8", "playwright>=1.65"],
         "bench": ["matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
         "fast": ["uvloop>=0.23"],
         "postgres": ["psycopg[binary]>=3.2"],

@@ -117,5 +117,5 @@ class HasScores(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "the level has scores; with rebuild=yes they are ranked anew, from the submissions that are kept"
+            "the level has scores; with rebuild=yes they are ranked again, from the submissions that are kept"
         )

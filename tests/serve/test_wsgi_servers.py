@@ -46,6 +46,23 @@ def test_a_game_runs_on_every_server(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SERVERS)
+def test_viewers_of_a_board_get_its_page_and_its_events(name: str, tmp_path: Path) -> None:
+    with start(name, tmp_path) as server:
+
+        def ask(path: str, **headers: str) -> str:
+            with closing(server.connect()) as connection:
+                connection.request("GET", path, headers={each.replace("_", "-"): headers[each] for each in headers})
+                return connection.getresponse().read().decode()
+
+        assert "No scores yet." in ask("/2/highscorelist", Accept="text/html, */*;q=0.8")
+        last_id = ask("/2/events").split("\n")[1].removeprefix("id: ")
+        assert "data: " not in ask("/2/events", Last_Event_ID=last_id)
+        key = ask("/4711/login")
+        assert server.call("POST", f"/2/score?sessionkey={key}", "1500") == (200, "")
+        assert '"score": 1500' in ask("/2/events", Last_Event_ID=last_id)
+
+
+@pytest.mark.parametrize("name", SERVERS)
 def test_a_chunked_body_is_taken_whole_or_refused(name: str, tmp_path: Path) -> None:
     with start(name, tmp_path) as server:
         _, key = server.call("GET", "/4711/login")
