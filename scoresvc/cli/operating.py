@@ -31,7 +31,7 @@ def add_operating_commands(commands: Any) -> None:
         "settings",
         metavar="NAME=VALUE",
         nargs="*",
-        help="what to set, such as order=asc; an empty value takes it back; rebuild=yes ranks a level with scores again",
+        help="what to set, such as order=asc; an empty value takes it back; rebuild=yes ranks the scores again",
     )
     level.add_argument("--reset", action="store_true", help="takes all settings back to their defaults")
 
