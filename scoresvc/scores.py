@@ -134,11 +134,10 @@ class Board(PeriodFields, frozen=True):
     next: str | None  # the cursor of the page that follows, None on the last one
 
 
-class BoardView(NamedTuple):
-    """What a viewer of a board has before them."""
+class WatchedBoard(Board, frozen=True, kw_only=True):
+    """A board with what a user who is further down wants to see besides."""
 
-    board: Board
-    around: Board | None  # the neighbours of the user who looks for themselves, where the board has no such entry
+    around: tuple[Entry, ...]  # the user with their neighbours, without those who are among `entries`
 
 
 class BoardEvent(NamedTuple):

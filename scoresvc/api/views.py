@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
+
 from scoresvc.api.boards import find_period, high_scores
 from scoresvc.api.etags import tag
 from scoresvc.api.formats import write_json
 from scoresvc.periods import PeriodWish
-from scoresvc.scores import Board, BoardEvent, BoardView
+from scoresvc.scores import Board, BoardEvent, WatchedBoard
 from scoresvc.storage import Store
 
 SHARED_MAX = 100  # entries of a list that all its viewers share
@@ -16,8 +18,8 @@ NEIGHBOURS = 5  # entries around a user who is not among those that are shown
 def read_view(
     store: Store, level_id: int, limit: int, after: str | None, users: list[int] | None, period: PeriodWish,
     user: int | None,
-) -> BoardView:  # fmt: skip
-    """Returns what a list would, with the neighbours of `user` where the list has no entry of theirs."""
+) -> Board:  # fmt: skip
+    """Returns what a list would; a WatchedBoard where it has no entry of `user`, who has a score."""
 
     def read(level_id: int, limit: int, period: PeriodWish) -> Board:
         return high_scores(store, level_id, limit, after, users, period, meta=False)
@@ -26,15 +28,18 @@ def read_view(
         board = store.recent.get(read, level_id, limit, period)
     else:
         board = read(level_id, limit, period)
-    if user is None or any(each.user_id == user for each in board.entries):
-        return BoardView(board, None)
-    return BoardView(board, store.boards.around(level_id, find_period(store, level_id, period), user, NEIGHBOURS))
+    shown = {each.user_id for each in board.entries}
+    if user is None or user in shown:
+        return board
+    around = store.boards.around(level_id, find_period(store, level_id, period), user, NEIGHBOURS)
+    if around is None:
+        return board
+    return WatchedBoard(**asdict(board), around=tuple(each for each in around.entries if each.user_id not in shown))
 
 
-def version_of(view: BoardView) -> str:
-    """Returns the tag of what the view shows; without neighbours that of the list in JSON."""
-    text = write_json(view.board)
-    return tag(text if view.around is None else text + write_json(view.around))[1]
+def version_of(view: Board) -> str:
+    """Returns the tag of the view in JSON, which is that of the list where it is nothing else."""
+    return tag(write_json(view))[1]
 
 
 def events(
@@ -44,4 +49,4 @@ def events(
     """Returns the event of the board as it is, without the board where the client has it already."""
     view = read_view(store, level_id, limit, after, users, period, user)
     version = version_of(view)
-    return BoardEvent(version, None if version == last_event_id else view.board)
+    return BoardEvent(version, None if version == last_event_id else view)

@@ -12,7 +12,7 @@ from scoresvc.levels import PublicSettings
 from scoresvc.limits import COUNT_DEFAULT
 from scoresvc.pages.documents import read_assets, write_document
 from scoresvc.periods import PeriodWish, first_day, kind_of, read_wish
-from scoresvc.scores import BoardView, Entry, LevelPage
+from scoresvc.scores import Board, LevelPage, WatchedBoard
 from scoresvc.times import LAST_SECOND, format_time
 
 THEMES = ("auto", "light", "dark", "clear")  # clear: see-through, to lie over a video
@@ -43,7 +43,7 @@ class Link(NamedTuple):
 class BoardPage(NamedTuple):
     """A board for people. `user` is marked; `limit`, `users` and `wish` are what was asked for, for the links."""
 
-    view: BoardView
+    view: Board
     version: str  # of the view
     settings: PublicSettings
     look: Look
@@ -75,13 +75,13 @@ class LevelIndex(NamedTuple):
 
 
 def write_board(page: BoardPage) -> str:
-    if len(page.view.board.entries) > ENTRIES_CACHED_MAX or page.user is not None:
+    if len(page.view.entries) > ENTRIES_CACHED_MAX or page.user is not None:
         return _write_board(page)
     return _write_board_cached(page)
 
 
 def _write_board(page: BoardPage) -> str:
-    board = page.view.board
+    board = page.view
     return write_document(
         "board.html",
         ASSETS,
@@ -90,7 +90,7 @@ def _write_board(page: BoardPage) -> str:
         page=page,
         version=page.version,
         board=board,
-        around=_find_others(page.view),
+        around=board.around if isinstance(board, WatchedBoard) else (),
         is_live=page.look.live and board.closed is not True,
         period=describe_period(board.period),
         tabs=[_make_tab(page, kind) for kind in ("all", *page.settings.periods)] if page.settings.periods else [],
@@ -119,12 +119,6 @@ def write_levels(index: LevelIndex) -> str:
 
 def write_refusal_page(status: str, message: str) -> str:
     return write_document("refusal.html", ASSETS, look=Look(), status=status, message=message)
-
-
-def _find_others(view: BoardView) -> list[Entry]:
-    """Returns the neighbours that the board itself has no entry of."""
-    shown = {each.user_id for each in view.board.entries}
-    return [each for each in view.around.entries if each.user_id not in shown] if view.around else []
 
 
 def describe_period(name: str) -> str:

@@ -1,7 +1,7 @@
 """Has thousands of people look at one board while players post to it, each post a new best.
 
-A viewer does what the page does: asks for events on the connection that it has, again two seconds after each answer,
-and for the page where there is an event. Rounds with viewers and without take turns.
+A viewer does what the page does: asks for events on the connection that it has, again two seconds after each answer.
+Rounds with viewers and without take turns.
 """
 
 from __future__ import annotations
@@ -51,14 +51,10 @@ class Viewer:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.last_id = b"none"
         self._answer = b""
-        self._is_page = False
         self.asked = self.events = 0
 
     def ask(self) -> None:
-        if self._is_page:
-            request = b"GET /%d/board HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n" % LEVEL
-        else:
-            request = b"GET /%d/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %b\r\n\r\n" % (LEVEL, self.last_id)
+        request = b"GET /%d/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: %b\r\n\r\n" % (LEVEL, self.last_id)
         self.asked += 1
         self._answer = b""
         self.socket.sendall(request)
@@ -70,15 +66,11 @@ class Viewer:
         if not end or length is None or len(body) < int(length[1]):
             return None
         assert head.startswith(b"HTTP/1.1 200"), head
-        if self._is_page:
-            self._is_page = False
-            return time.monotonic() + INTERVAL
         found = _ID.search(body)
         assert found, body
         self.last_id = found[1]
-        self._is_page = b"data: " in body
-        self.events += self._is_page
-        return time.monotonic() + (0.0 if self._is_page else INTERVAL)
+        self.events += b"data: " in body
+        return time.monotonic() + INTERVAL
 
 
 def watch(port: int, count: int) -> None:

@@ -148,6 +148,34 @@ def test_a_change_is_shown_within_three_seconds(open_page: Any, players: Players
     assert page.evaluate("window.moved") > 0
 
 
+def test_the_neighbours_of_a_user_change_with_the_board_and_are_no_copies_of_its_rows(
+    open_page: Any, players: Players
+) -> None:
+    level = players.new_level()
+    for user_id in range(301, 321):
+        players.post(level, user_id, 10_000 - 10 * user_id)
+    page = open_page(f"/{level}/board?user=315&limit=3")
+    before = rows(page)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url.rpartition("/")[2]))
+
+    players.post(level, 317, 6865)
+    page.get_by_role("cell", name="6865").wait_for(timeout=SHOWN_WITHIN)
+
+    assert [row.split(" | ")[0] for row in before] == ["1", "2", "3", "13", "14", "15", "16", "17"]
+    assert [row.split(" | ")[1] for row in rows(page)[3:]] == [
+        "Player 317", "Player 314", "Player 315 you", "Player 316", "Player 318",
+    ]  # fmt: skip
+    assert page.locator("tr[aria-current] .player").inner_text() == "Player 315 you"
+    assert set(requests) == {"events?user=315&limit=3"}
+
+    players.post(level, 315, 20_000)
+    page.locator("tr[aria-current].place-1").wait_for(timeout=SHOWN_WITHIN)
+
+    assert page.locator("tr[aria-current]").count() == 1
+    assert page.locator("tbody").count() == 1
+
+
 def test_rows_stand_still_for_those_who_want_no_motion(open_page: Any, players: Players) -> None:
     level = players.new_level()
     players.post(level, 1, 1000)

@@ -2,6 +2,7 @@
 "use strict";
 // Times in the viewer's own words, and the board as it changes. Without this script the page says the same, once.
 (() => {
+  const PLACES_MARKED = 3;
   const RETRY = 10000; // milliseconds, after an answer that is no stream
   const UNITS = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
   const ago = new Intl.RelativeTimeFormat("en", { style: "narrow" });
@@ -45,21 +46,59 @@
     }
   }
 
-  function replace(fresh) {
-    const before = new Map([...rowsByUser()].map(([user, row]) => [
+  function remember() {
+    return new Map([...rowsByUser()].map(([user, row]) => [
       user, { top: row.getBoundingClientRect().top, score: row.querySelector(".score").textContent },
     ]));
+  }
+
+  // Makes a row for an entry from any row that there is: the server alone knows how one is built.
+  function fill(row, entry) {
+    const isOwn = String(entry.user) === new URLSearchParams(location.search).get("user");
+    row.dataset.user = entry.user;
+    row.className = [entry.rank <= PLACES_MARKED ? `place-${entry.rank}` : "", isOwn ? "own" : ""].join(" ");
+    row.querySelector(".rank span").textContent = entry.rank;
+    row.querySelector(".player bdi").textContent = entry.name ?? `Player ${entry.user}`;
+    row.querySelector(".score bdi").textContent = entry.text ?? entry.score;
+    row.querySelector("time").dateTime = entry.reached_at;
+    return row;
+  }
+
+  // Shows a board where the page has all that it takes; returns whether it has.
+  function showRows(board) {
+    const bodies = main.querySelectorAll("tbody");
+    const parts = board.around?.length ? [board.entries, board.around] : [board.entries];
+    const rows = rowsByUser();
+    const [model] = [...rows.values()].filter((row) => !row.classList.contains("own"));
+    if (!model || !board.entries.length || board.period !== main.dataset.period || parts.length !== bodies.length) return false;
+    const own = new URLSearchParams(location.search).get("user");
+    if (own && !rows.has(own) && parts.flat().some((entry) => String(entry.user) === own)) return false;
+    parts.forEach((entries, place) => {
+      bodies[place].replaceChildren(...entries.map((entry) => fill(rows.get(String(entry.user)) ?? model.cloneNode(true), entry)));
+    });
+    main.querySelector("[data-part=players]").textContent = `${board.players} ${board.players === 1 ? "player" : "players"}`;
+    return true;
+  }
+
+  function replace(fresh) {
     for (const part of main.querySelectorAll("[data-part]")) {
       part.replaceChildren(...fresh.querySelector(`[data-part=${part.dataset.part}]`).childNodes);
     }
-    main.dataset.version = fresh.dataset.version;
+    main.dataset.period = fresh.dataset.period;
+  }
+
+  async function update(board, version) {
+    const before = remember();
+    if (!showRows(board)) replace(await fetchPage());
+    main.dataset.version = version;
     showTimes();
     if (!calm.matches) move(before);
   }
 
-  async function refresh() {
+  async function fetchPage() {
     const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (response.ok) replace(new DOMParser().parseFromString(await response.text(), "text/html").querySelector("main"));
+    if (!response.ok) throw new Error(response.status);
+    return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("main");
   }
 
   let source, retry;
@@ -70,7 +109,7 @@
     source = new EventSource(`${location.pathname.replace(/[^/]*\/?$/, "events")}?${query}`);
     source.onopen = () => { main.dataset.live = ""; };
     source.onmessage = (event) => {
-      if (event.lastEventId !== main.dataset.version) refresh().catch(lose);
+      if (event.lastEventId !== main.dataset.version) update(JSON.parse(event.data), event.lastEventId).catch(lose);
     };
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) lose(); };
   }
