@@ -10,6 +10,7 @@ from scoresvc.limits import CONNECTIONS_MAX
 from scoresvc.option_kinds import (
     File,
     FileOrNone,
+    FolderOrNone,
     Frames,
     Host,
     Networks,
@@ -224,6 +225,20 @@ class PageOptions:
 
 
 @dataclass(frozen=True)
+class BackupOptions:
+    folder: Path | None = option(
+        None,
+        FolderOrNone(),
+        "Where a service backs up the database by itself, which is SQLite's; nothing: it does not. A folder on another"
+        " disk survives more. It is made where there is none.",
+    )
+    every: int = option(86400, Whole(1, 10**9, "seconds"), "How old the newest backup there may be.")
+    keep: int = option(
+        7, Whole(1, 1_000_000), "How many backups are kept there; older ones are deleted after a new one."
+    )
+
+
+@dataclass(frozen=True)
 class HistoryOptions:
     keep: bool = option(
         True,
@@ -253,6 +268,7 @@ class Config:
     limits: LimitOptions = LimitOptions()
     pages: PageOptions = PageOptions()
     metrics: MetricsOptions = MetricsOptions()
+    backup: BackupOptions = BackupOptions()
     log: LogOptions = LogOptions()
 
     def is_on(self, option: str) -> bool:

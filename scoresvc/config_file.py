@@ -90,10 +90,12 @@ def _parse(path: Path) -> list[Setting]:
 
 def _resolve(config: Config, folder: Path) -> Config:
     log_file = config.log.file and folder / config.log.file
+    backups = config.backup.folder and folder / config.backup.folder
     blocked_names = config.users.blocked_names and folder / config.users.blocked_names
     return replace(
         config,
         database=replace(config.database, path=folder / config.database.path),
         log=replace(config.log, file=log_file),
+        backup=replace(config.backup, folder=backups),
         users=replace(config.users, blocked_names=blocked_names),
     )

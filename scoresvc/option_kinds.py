@@ -162,6 +162,11 @@ class FileOrNone:
         return "The path of a file, or nothing"
 
 
+class FolderOrNone(FileOrNone):
+    def describe(self) -> str:
+        return "The path of a folder, or nothing"
+
+
 class Option(NamedTuple):
     """How an option is declared; its name and its default are those of the field."""
 

@@ -92,6 +92,10 @@ ORDER_WITHIN = {
         "sqlite.ledger_rules",
         "sqlite.history",
         "sqlite.check",
+        "sqlite.whole_files",
+        "sqlite.backups",
+        "sqlite.backup_schedule",
+        "sqlite.restoring",
         "sqlite.rules",
         "sqlite.ledger",
         "sqlite.acting",
@@ -206,7 +210,17 @@ ORDER_WITHIN = {
     "tcp": ("frames", "gateway", "protocol", "__init__"),
     "http": ("responses", "head", "wsgi", "chunks", "parsing", "answering", "protocol", "server", "__init__"),
     "serve": ("listeners", "loop", "servers", "processes", "__init__"),
-    "cli": ("parsing", "serving", "database", "performing", "operating", "moderation", "deployment", "__init__"),
+    "cli": (
+        "parsing",
+        "serving",
+        "database",
+        "backups",
+        "performing",
+        "operating",
+        "moderation",
+        "deployment",
+        "__init__",
+    ),
 }
 
 MODULE_LINES_MAX = 300

@@ -39,9 +39,15 @@ def write_metrics(counters: Counters, store: Store) -> str:
         *_write("limited_total", "counter", "Requests that a limit has refused.", {"": totals[LIMITED]}),
         *_write("sessions", "gauge", "Sessions that are valid.", {"": sizes.sessions}),
         *_write("players", "gauge", "Users with a score.", {"": sizes.players}),
+        *_write("last_backup_timestamp_seconds", "gauge", "When the last backup was made.", _write_backup(store)),
         *_write("database_bytes", "gauge", "The database with its write-ahead log.", {"": sizes.database_bytes}),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _write_backup(store: Store) -> dict[str, float]:
+    last_backup = store.last_backup()
+    return {} if last_backup is None else {"": last_backup}
 
 
 def _count(totals: Mapping[str, float], call: str, statuses: Sequence[str], buckets: Sequence[str]) -> float:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from scoresvc.api.metrics_text import write_metrics
 from scoresvc.errors import NotReady
-from scoresvc.scores import ServiceStatus
+from scoresvc.scores import ServiceStatus, Timestamp
 from scoresvc.storage import Store
 
 _STARTED = time.monotonic()
@@ -30,6 +30,7 @@ def metrics(store: Store) -> str:
 
 
 def _describe(store: Store, status: str) -> ServiceStatus:
+    last_backup = store.last_backup()
     return ServiceStatus(
         status,
         _own_version(),
@@ -37,7 +38,7 @@ def _describe(store: Store, status: str) -> ServiceStatus:
         store.engine,
         uptime=int(time.monotonic() - _STARTED),
         oldest_write_ms=int(store.oldest_write() * 1000),
-        last_backup_at=None,
+        last_backup_at=None if last_backup is None else Timestamp(int(last_backup * 1_000_000)),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from scoresvc.cli.backups import add_backup_commands
 from scoresvc.cli.database import add_database_commands
 from scoresvc.cli.deployment import add_deployment_commands
 from scoresvc.cli.moderation import add_moderation_commands
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_serving_commands(commands)
     add_database_commands(commands)
+    add_backup_commands(commands)
     add_operating_commands(commands)
     add_moderation_commands(commands)
     add_deployment_commands(commands)

@@ -33,7 +33,7 @@ def add_moderation_commands(commands: Any) -> None:
     removing.add_argument("--level", help="instead of a submission, with --user: the one that stands on the board")
     removing.add_argument("--user", help="whose score it is")
     removing.add_argument("--period", help="of the board, such as day or 2026-W48; all time if left out")
-    for name, command in (("restore", run_restore), ("approve", run_approve)):
+    for name, command in (("reinstate", run_reinstate), ("approve", run_approve)):
         add_command(commands, name, command).add_argument("submission", metavar="SUBMISSION", help="its number")
     banning = add_command(commands, "ban", run_ban)
     banning.add_argument("user", metavar="USER", help="the user's number")
@@ -63,7 +63,7 @@ def _find_period(settings: Config, level_id: int, text: str | None) -> int:
         return find_period(wish, admin.settings_of(level_id), int(time.time() * 1_000_000)).number
 
 
-def run_restore(settings: Config, options: argparse.Namespace) -> int:
+def run_reinstate(settings: Config, options: argparse.Namespace) -> int:
     """Lets a removed submission stand again."""
     return perform(settings, RestoreSubmission(ROW_NUMBER.read("SUBMISSION", options.submission)))
 

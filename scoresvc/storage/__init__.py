@@ -22,6 +22,7 @@ __all__ = [
     "MessageStream",
     "Store",
     "WouldBlock",
+    "back_up",
     "copy_database",
     "describe",
     "distribute_database",
@@ -34,6 +35,7 @@ __all__ = [
     "open_remote_store",
     "open_store",
     "repair",
+    "restore",
     "run_writer",
 ]
 
@@ -54,6 +56,10 @@ class Engine(Protocol):
     def find_faults(self, config: Config) -> Iterator[str]: ...
 
     def repair(self, config: Config) -> None: ...
+
+    def back_up(self, config: Config, to: Path, keep: int | None) -> Path: ...
+
+    def restore(self, config: Config, backup: Path) -> Path | None: ...
 
 
 def _engine_of(config: Config) -> Engine:
@@ -115,6 +121,22 @@ def distribute_database(config: Config) -> list[str]:
 def find_faults(config: Config) -> Iterator[str]:
     """Yields a line for each fault of the database, which it only reads. Raises StartError where there is none."""
     return _engine_of(config).find_faults(config)
+
+
+def back_up(config: Config, to: Path, keep: int | None) -> Path:
+    """Makes a checked copy of the database, also while it is in use, and returns its path.
+
+    `to` is a file, or a folder, of whose backups the newest `keep` are kept, or all. Raises StartError with the reason.
+    """
+    return _engine_of(config).back_up(config, to, keep)
+
+
+def restore(config: Config, backup: Path) -> Path | None:
+    """Puts a backup in the place of the database, which nobody has open; returns where that is now.
+
+    It is None where there was none. Raises StartError with the reason.
+    """
+    return _engine_of(config).restore(config, backup)
 
 
 def repair(config: Config) -> None:

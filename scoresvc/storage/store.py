@@ -243,6 +243,7 @@ class Store(NamedTuple):
     measure: Callable[[], Sizes]  # raises Unavailable
     find_fault: Callable[[], str]  # why it cannot be read or takes no writes; empty where nothing is known to be wrong
     oldest_write: Callable[[], float]  # seconds that the oldest unfinished write has waited
+    last_backup: Callable[[], float | None]  # Unix seconds; None where none is known
     recent: RecentReads
     close: Callable[[], None]  # commits what waits and closes the database
     for_loop: Store | None = None  # the same for an event loop: raises WouldBlock where that one waits, or takes long

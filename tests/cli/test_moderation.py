@@ -34,7 +34,7 @@ def test_one_submission_is_removed_and_restored(shell: Shell, board: Board) -> N
     assert shell("remove", "2") == "1\n"
     assert board(2) == "131=1220"
 
-    assert shell("restore", "2") == "2\n"
+    assert shell("reinstate", "2") == "2\n"
     assert board(2) == "131=9999"
 
 
@@ -51,7 +51,7 @@ def test_a_submission_that_is_held_is_approved(shell: Shell, board: Board, post:
 def test_what_is_done_already_prints_nothing(shell: Shell) -> None:
     shell("remove", "2")
 
-    assert (shell("remove", "2"), shell("unban", "131"), shell("restore", "1")) == ("", "", "")
+    assert (shell("remove", "2"), shell("unban", "131"), shell("reinstate", "1")) == ("", "", "")
 
 
 def test_a_banned_user_is_on_no_board_until_the_ban_ends(shell: Shell, board: Board) -> None:
@@ -99,7 +99,7 @@ def test_a_level_is_cleared(shell: Shell, board: Board) -> None:
         ("remove --level 2 --user 131 --period x", "period must be"),
         ("remove --level 2 --user 131 --period day", "no boards by day"),
         ("remove --level 2 --user 4711", "no score"),
-        ("restore 99", "no submission"),
+        ("reinstate 99", "no submission"),
         ("approve 99", "no submission"),
         ("ban x", "USER must be a whole number"),
         ("ban 131 --until tomorrow", "--until must be a time"),

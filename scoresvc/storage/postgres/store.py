@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from scoresvc.config import Config
 from scoresvc.counters import Counters
@@ -99,6 +100,7 @@ class Node:
             self.sizes.measure,
             self._find_fault,
             self.writers.oldest,
+            lambda: None,
             RecentReads(),
             self.close,
         )
@@ -228,6 +230,14 @@ def distribute_database(config: Config) -> list[str]:
                 f"{describe(config)} cannot be distributed without the extension citus; CREATE EXTENSION citus adds it"
             )
         return migrate.migrate(connection) + migrate.distribute(connection)
+
+
+def back_up(config: Config, to: Path, keep: int | None) -> NoReturn:
+    raise StartError("PostgreSQL is backed up by pg_dump, or by its provider")
+
+
+def restore(config: Config, backup: Path) -> NoReturn:
+    raise StartError("PostgreSQL is restored by pg_restore, or by its provider")
 
 
 def find_faults(config: Config) -> Iterator[str]:

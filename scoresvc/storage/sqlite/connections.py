@@ -165,16 +165,33 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=READ_TIMEOUT, isolation_level=None, check_same_thread=False)
 
 
+def lock_alone(path: Path) -> IO[bytes]:
+    """Keeps every process from writing to a database until the file that is returned is closed.
+
+    Raises StartError where one has it open.
+    """
+    lock_file = _open_lock(path)
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock_file.close()
+        raise StartError(f"a service, or a command, has {path} open; stop it first") from None
+    return lock_file
+
+
+def _open_lock(path: Path) -> IO[bytes]:
+    try:
+        return path.with_name(path.name + ".lock").open("ab")
+    except OSError as error:
+        raise StartError(f"cannot open the database {path}: {error.strerror}") from None
+
+
 def _lock_beside(path: Path) -> IO[bytes]:
     """Opens a file whose lock shows other processes that this one writes, until it is closed.
 
     The lock is on a file of its own: opening the database itself would drop SQLite's locks.
     """
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        lock_file = lock_path.open("ab")
-    except OSError as error:
-        raise StartError(f"cannot open the database {path}: {error.strerror}") from None
+    lock_file = _open_lock(path)
     try:
         fcntl.flock(lock_file, (fcntl.LOCK_SH if supports_multiple_writers() else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:

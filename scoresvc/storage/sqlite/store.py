@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from scoresvc.config import Config
 from scoresvc.counters import Counters
 from scoresvc.errors import StartError, Unavailable
+from scoresvc.storage.bars import bar_of_pages
 from scoresvc.storage.purging import Purger
 from scoresvc.storage.recent import RecentReads
-from scoresvc.storage.sqlite import check, migrate
+from scoresvc.storage.sqlite import backups, check, migrate, restoring
 from scoresvc.storage.sqlite.acting import Acting, Announcer
 from scoresvc.storage.sqlite.admin import Admin
 from scoresvc.storage.sqlite.appends import Appends, create_view
+from scoresvc.storage.sqlite.backup_schedule import BackupSchedule, last_backup
 from scoresvc.storage.sqlite.boards import Boards
 from scoresvc.storage.sqlite.checked_posts import CheckedPostChanges
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
@@ -85,9 +88,12 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     store = _make_store(config, parts, writer, clock, database.close)
     purger = Purger(store.sessions.delete_expired, store.scores.delete_old_keys, store.admin.maintain)
     purger.start()
+    schedule = BackupSchedule(database.path, config.backup, config.levels)
+    schedule.start()
 
     def close() -> None:
         control.close()
+        schedule.stop()
         purger.stop()
         writer.stop()
         purger.join()
@@ -130,7 +136,10 @@ def run_writer(
     )  # fmt: skip
     purges = (sessions.purge, checked.purge, parts.maintenance.maintain)
     control = ControlSocket(database.path)
+    schedule = BackupSchedule(database.path, config.backup, config.levels)
+    schedule.start()
     status = WriterProcess(transactions, changes, purges, streams, control).run()
+    schedule.stop()
     control.close()
     if status == 0:
         parts.close()
@@ -189,10 +198,9 @@ def _make_store(
     users = Users(readers, versions, writer.begin, parts.user_changes, parts.names)
     known = users.known if config.users.logins == "anyone" else users.read  # a cache would tell who logged in lately
     login_rules = LoginRules(config.users, parts.names, known, parts.rules.ban_of)
-    lifetime = config.sessions.lifetime
     boards, levels = Boards(readers, versions, parts.lists, parts.rules, clock), Levels(readers, parts.rules, clock)
     store = Store(
-        Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, lifetime, clock),
+        Sessions(readers, versions, writer.begin, parts.session_changes, login_rules, config.sessions.lifetime, clock),
         users,
         Scores(readers, writer.begin, parts.checked_changes, login_rules, parts.rules, config.history.tell_held, clock),
         boards,
@@ -204,6 +212,7 @@ def _make_store(
         SizeReader(config.database.path.resolve(), readers, clock).measure,
         partial(_find_fault, readers, writer),
         lambda: writer.state().oldest_write,
+        partial(last_backup, config.backup.folder),
         RecentReads(),
         close,
     )
@@ -234,6 +243,16 @@ def migrate_database(config: Config) -> list[str]:
 
 def distribute_database(config: Config) -> NoReturn:
     raise StartError("SQLite cannot be distributed; [database] url names a database of PostgreSQL with citus")
+
+
+def back_up(config: Config, to: Path, keep: int | None) -> Path:
+    with bar_of_pages("backup") as on_pages:
+        return backups.back_up(config.database.path, to, keep, config.levels, on_pages)
+
+
+def restore(config: Config, backup: Path) -> Path | None:
+    with bar_of_pages("restore") as on_pages:
+        return restoring.restore(config.database.path, backup, config.levels, on_pages)
 
 
 def find_faults(config: Config) -> Iterator[str]:
