@@ -82,12 +82,15 @@ def _nothing() -> None:
 def _announce(settings: Config, http: Sequence[socket.socket], tcp: Sequence[socket.socket]) -> None:
     addresses = [f"http://{address_of(each)}" for each in http] + [f"tcp://{address_of(each)}" for each in tcp]
     processes = settings.server.processes
-    print(
+    _print(
         f"scoresvc {version('scoresvc')} serves {' and '.join(addresses)} from {storage.describe(settings)},"
-        f" {storage.engine_name(settings)}, {processes} process{'es' if processes > 1 else ''}",
-        file=sys.stderr,
-        flush=True,
+        f" {storage.engine_name(settings)}, {processes} process{'es' if processes > 1 else ''}"
     )
+
+
+def _print(line: str) -> None:
+    """Prints a line to standard error in one piece: the log has a thread that writes there, too."""
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)
 
 
 def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
@@ -98,9 +101,7 @@ def run_jsontcp(settings: Config, options: argparse.Namespace) -> int:
     sys.path.insert(0, os.getcwd())
     application = LazyApplication(settings) if options.application == "scoresvc:app" else _load(options.application)
     line = f"scoresvc serves {options.application} on " + " and ".join(f"tcp://{address_of(each)}" for each in tcp)
-    run_until_signal(
-        partial(start_gateway, application, settings, tcp), partial(print, line, file=sys.stderr, flush=True)
-    )
+    run_until_signal(partial(start_gateway, application, settings, tcp), partial(_print, line))
     return 0
 
 
