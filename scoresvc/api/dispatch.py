@@ -123,6 +123,11 @@ class Exchange:
         """Whether the answer may be of any length or waits for the disk, so that it must not block an event loop."""
         return self._route is not None and self._route.is_slow
 
+    @property
+    def takes_cpu(self) -> bool:
+        """Whether that thread computes rather than waits: a page takes up to some milliseconds to write."""
+        return self._route is not None and self._route.is_page
+
     def answer(self) -> Response | Pending:
         """Never raises."""
         return self._answer(self._context.store)

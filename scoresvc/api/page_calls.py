@@ -17,6 +17,7 @@ BOARD_PAGE = Call(
     takes=(LEVEL, LIMIT, AFTER, USERS, PERIOD, OWN_USER, THEME, TITLE, LIVE),
     gives=BoardPage,
     text=formats.BOARD_PAGE,
+    is_slow=True,
     summary="The board as a page, which shows changes as they happen; browsers get it for `highscorelist`, too.",
 )
 LEVELS_PAGE = Call(

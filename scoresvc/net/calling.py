@@ -7,9 +7,9 @@ takes all that has gathered: one wake-up for a batch of 256 posts, and no task o
 cleared before the deque is emptied: the other way round, one that comes between the two would wait for ever.
 
 A call that takes long, or has to wait for a server, would hold up all connections, so it runs in one of a few threads;
-CALLS_QUEUED_MAX bounds those that wait for one. Reads that take CPU time share one thread: more of them would only take
-turns with each other, and the loop would have to wait for the interpreter's lock behind all. Nothing here raises into
-the writer's thread.
+CALLS_QUEUED_MAX bounds those that wait for one. Reads that take CPU time, and pages that are written, share one thread:
+more of them would only wait for each other, and the loop would have to wait for the interpreter's lock behind all.
+Nothing here raises into the writer's thread.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Caller:
         """Never raises."""
         exchange = self._api.begin(request)
         if exchange.runs_in_thread:
-            return self._call_in(self._threads, exchange)
+            return self._call_in(self._reads if exchange.takes_cpu else self._threads, exchange)
         try:
             return exchange.answer_in_loop()
         except WouldBlock:

@@ -74,6 +74,8 @@ class DecidedApi:
 class DecidedExchange:
     """One request of a DecidedApi."""
 
+    takes_cpu = False
+
     def __init__(self, api: DecidedApi, request: Request) -> None:
         self._api = api
         self._request = request
