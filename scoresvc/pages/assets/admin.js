@@ -219,10 +219,10 @@
 
     async settings() {
       const { level } = Object.fromEntries(new FormData($("#level")));
-      $("#fields").hidden = !level;
       if (!level) return;
       settings = await ask("GET", `/admin/levels/${level}`);
       for (const [name, value] of Object.entries(settings)) $(`#set-${name}`).value = write(value);
+      $("#fields").hidden = false; // not before: what is typed meanwhile would be overwritten
     },
 
     async actions() {
