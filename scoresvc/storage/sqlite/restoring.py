@@ -22,12 +22,14 @@ from scoresvc.storage.sqlite.connections import WritingConnection, lock_alone
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.whole_files import (
     SUFFIXES,
+    beside,
     copy_database,
     is_database,
     part_beside,
     put_in_place,
     refuse_faults,
     sync,
+    unlink_beside,
 )
 
 CACHES = (".changes", ".metrics")  # of the processes that served the old database
@@ -65,7 +67,7 @@ def _bring_up_to_date(part: Path, backup: Path) -> None:
         raise StartError(str(error).replace(str(part), str(backup))) from None
     finally:
         database.close()
-        part.with_name(part.name + ".lock").unlink(missing_ok=True)
+        unlink_beside(part, ".lock")
 
 
 def _move_aside(path: Path) -> Path | None:
@@ -75,19 +77,14 @@ def _move_aside(path: Path) -> Path | None:
             _checkpoint(path)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.stem}-replaced-{stamp}{path.suffix}")
-    found = [suffix for suffix in ("", *SUFFIXES) if _beside(path, suffix).exists()]
+    found = [suffix for suffix in ("", *SUFFIXES) if beside(path, suffix).exists()]
     for suffix in found:
-        os.link(_beside(path, suffix), _beside(aside, suffix))
+        os.link(beside(path, suffix), beside(aside, suffix))
     sync(path.parent)
-    for suffix in (*SUFFIXES, *CACHES):
-        _beside(path, suffix).unlink(missing_ok=True)
+    unlink_beside(path, *SUFFIXES, *CACHES)
     return aside if found else None
 
 
 def _checkpoint(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)

@@ -4,9 +4,8 @@ Theory of operation. `copy_database` reads one snapshot through a connection tha
 keeps SQLite's backup interface from starting again whenever somebody commits, and keeps the write-ahead log from being
 reset, so the log grows by what is posted meanwhile. It copies a few pages at a time, flushes them, and rests longer
 than that took: else the one fsync of the whole file would hold up the commits of the service, as the check of the copy
-would without `low_priority`. The copy has no log of its
-own (journal_mode DELETE): it is the one file, wherever it is moved. Names with SUFFIXES belong to a database; none of
-one database may ever stand beside another.
+would without `low_priority`. The copy has no log of its own (journal_mode DELETE): it is the one file, wherever it is
+moved. Names with SUFFIXES belong to a database; none of one database may ever stand beside another.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def part_beside(target: Path) -> Iterator[Path]:
 
     Raises AlreadyRunning where another process has it, OSError.
     """
-    part = target.with_name(target.name + ".part")
+    part = beside(target, ".part")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -67,12 +66,12 @@ def part_beside(target: Path) -> Iterator[Path]:
             raise AlreadyRunning(f"another process writes {part}; wait until it is done") from None
         if not _is_at(descriptor, part):  # the other one was done a moment ago
             raise AlreadyRunning(f"another process has just written {target}")
-        _unlink(part, *SUFFIXES)
+        unlink_beside(part, *SUFFIXES)
         os.ftruncate(descriptor, 0)
         try:
             yield part
         except BaseException:
-            _unlink(part, "", *SUFFIXES)
+            unlink_beside(part, "", *SUFFIXES)
             raise
     finally:
         os.close(descriptor)
@@ -85,9 +84,13 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _unlink(path: Path, *suffixes: str) -> None:
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def unlink_beside(path: Path, *suffixes: str) -> None:
     for suffix in suffixes:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        beside(path, suffix).unlink(missing_ok=True)
 
 
 def copy_database(source: Path, part: Path, on_pages: Callable[[int, int], object]) -> None:
