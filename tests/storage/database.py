@@ -19,7 +19,7 @@ class Database:
     def __init__(self, path: Path, durability: str = "full", on_broken: Callable[[], None] = end_process) -> None:
         self._connection = WritingConnection(path, durability)
         self._connection.prepare_for_writer()
-        self.transactions = Transactions(self._connection.connection, self._connection.is_in_place)
+        self.transactions = Transactions(self._connection.connection, self._connection.verify_files)
         self.writer = Writer(self.transactions, on_broken)
         self.readers = Readers(self._connection.path)
         self._changes: dict[Apply, Change[Any, Any]] = {}

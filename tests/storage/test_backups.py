@@ -19,7 +19,7 @@ from scoresvc.storage import Store
 from scoresvc.storage.sqlite.backups import find_backups, time_of
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.whole_files import part_beside
+from scoresvc.storage.sqlite.placing import part_beside
 from tests.storage.older import make_older_database
 
 pytestmark = pytest.mark.sqlite

@@ -15,7 +15,7 @@ from scoresvc.config import BackupOptions
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelOptions
 from scoresvc.storage.sqlite.backups import back_up, find_backups, time_of
-from scoresvc.storage.sqlite.whole_files import AlreadyRunning
+from scoresvc.storage.sqlite.placing import AlreadyRunning
 
 RETRY = 60.0  # seconds after a backup that failed, or that another process makes
 LOOK_INTERVAL_MAX = 3600.0  # seconds, for clocks that are set

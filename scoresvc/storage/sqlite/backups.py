@@ -10,15 +10,8 @@ from pathlib import Path
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelOptions
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.whole_files import (
-    copy_database,
-    is_database,
-    low_priority,
-    part_beside,
-    put_in_place,
-    refuse_faults,
-    sync,
-)
+from scoresvc.storage.sqlite.placing import part_beside, put_in_place, sync
+from scoresvc.storage.sqlite.whole_files import copy_database, is_database, low_priority, refuse_faults
 
 NAME_FORMAT = "scores-%Y%m%dT%H%M%SZ.sqlite3"  # in UTC
 NEXT_NAME = "scores.sqlite3"  # of a backup in a folder until it is made: one at a time

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from scoresvc.errors import StartError, Unavailable
-from scoresvc.storage.sqlite.library import OLDEST, SQLITE_VERSION, is_fault, sqlite3, supports_multiple_writers
+from scoresvc.storage.sqlite.database_files import DatabaseFiles
+from scoresvc.storage.sqlite.library import OLDEST, SQLITE_VERSION, is_fault, sqlite3
+from scoresvc.storage.sqlite.rescuing import FilesChanged, rescue
 
 OPEN_TIMEOUT = 5.0  # seconds that the start waits for another program
 READ_TIMEOUT = 2.0  # seconds that a reader waits for another program
@@ -51,26 +51,32 @@ class WritingConnection:
         if sqlite3.sqlite_version_info < OLDEST:
             raise StartError(f"SQLite {SQLITE_VERSION} is too old; install scoresvc[sqlite]")
         self.path = path.resolve()  # there must be one lock, whatever links lead here
-        self._lock_file = _lock_beside(self.path)
+        self._files = DatabaseFiles(self.path)
         try:
             self.connection = _connect(self.path, durability)
-        except sqlite3.Error as error:
-            self._lock_file.close()
+            self._files.open()
+        except (sqlite3.Error, OSError) as error:
+            self._files.close()
             raise StartError(f"cannot open the database {self.path}: {error}") from None
-        self._file = self.path.stat()
 
-    def is_in_place(self) -> bool:
-        """Returns whether the file of the database is still where it was opened."""
-        try:
-            return os.path.samestat(self.path.stat(), self._file)
-        except OSError:
-            return False
+    def verify_files(self) -> None:
+        """Raises FilesChanged where the files are not those that were opened; what can be saved has been then.
+
+        Only outside of a transaction.
+        """
+        if change := self._files.find_change():
+            raise rescue(self._files, self.connection, change)
 
     def prepare_for_writer(self) -> None:
-        """To be called before there is a writer, which itself tries again while another program holds the database.
+        """Marks the database, which is up to date. A writer itself tries again while another program holds it.
 
         A statement in a transaction notes how to undo it, in a temporary file: a quarter of a batch is spent on that.
         """
+        try:
+            self._files.mark(self.connection)
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise StartError(f"cannot write to the database {self.path}: {error}") from None
         self.connection.execute("PRAGMA busy_timeout = 100")
         self.connection.execute("PRAGMA temp_store = MEMORY")
 
@@ -92,8 +98,16 @@ class WritingConnection:
             raise
 
     def close(self) -> None:
+        """To be called after all other connections of this process are closed."""
+        if self._files.is_closed:
+            return
+        try:
+            self.verify_files()
+            self._files.unmark(self.connection)
+        except FilesChanged as error:
+            log.critical("%s", error)
         self.connection.close()
-        self._lock_file.close()
+        self._files.close()
 
 
 class Readers:
@@ -163,41 +177,3 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     """Returns a connection that cannot write, to a database that exists."""
     uri = f"file:{quote(str(path))}?mode=ro"
     return sqlite3.connect(uri, uri=True, timeout=READ_TIMEOUT, isolation_level=None, check_same_thread=False)
-
-
-def lock_alone(path: Path) -> IO[bytes]:
-    """Keeps every process from writing to a database until the file that is returned is closed.
-
-    Raises StartError where one has it open.
-    """
-    lock_file = _open_lock(path)
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock_file.close()
-        raise StartError(f"a service, or a command, has {path} open; stop it first") from None
-    return lock_file
-
-
-def _open_lock(path: Path) -> IO[bytes]:
-    try:
-        return path.with_name(path.name + ".lock").open("ab")
-    except OSError as error:
-        raise StartError(f"cannot open the database {path}: {error.strerror}") from None
-
-
-def _lock_beside(path: Path) -> IO[bytes]:
-    """Opens a file whose lock shows other processes that this one writes, until it is closed.
-
-    The lock is on a file of its own: opening the database itself would drop SQLite's locks.
-    """
-    lock_file = _open_lock(path)
-    try:
-        fcntl.flock(lock_file, (fcntl.LOCK_SH if supports_multiple_writers() else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        lock_file.close()
-        raise StartError(
-            f"another process writes to {path}, and SQLite {SQLITE_VERSION} does not support two;"
-            " stop the other one, or install scoresvc[sqlite] for both"
-        ) from None
-    return lock_file

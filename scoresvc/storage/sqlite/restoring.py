@@ -12,25 +12,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
-from datetime import datetime, timezone
 from pathlib import Path
 
 from scoresvc.errors import StartError
 from scoresvc.levels import LevelOptions
 from scoresvc.storage.sqlite import migrate
-from scoresvc.storage.sqlite.connections import WritingConnection, lock_alone
+from scoresvc.storage.sqlite.connections import WritingConnection
+from scoresvc.storage.sqlite.database_lock import lock_alone
 from scoresvc.storage.sqlite.library import sqlite3
-from scoresvc.storage.sqlite.whole_files import (
+from scoresvc.storage.sqlite.placing import (
     SUFFIXES,
     beside,
-    copy_database,
-    is_database,
+    name_aside,
     part_beside,
     put_in_place,
-    refuse_faults,
     sync,
     unlink_beside,
 )
+from scoresvc.storage.sqlite.whole_files import copy_database, is_database, refuse_faults
 
 CACHES = (".changes", ".metrics")  # of the processes that served the old database
 
@@ -75,8 +74,7 @@ def _move_aside(path: Path) -> Path | None:
     if path.exists() and is_database(path):
         with suppress(sqlite3.Error):  # one that is damaged keeps its log
             _checkpoint(path)
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.stem}-replaced-{stamp}{path.suffix}")
+    aside = name_aside(path)
     found = [suffix for suffix in ("", *SUFFIXES) if beside(path, suffix).exists()]
     for suffix in found:
         os.link(beside(path, suffix), beside(aside, suffix))

@@ -48,7 +48,7 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
 @contextmanager
 def _open_writer(config: Config) -> Iterator[Begin]:
     database = open_database(config)
-    writer = Writer(Transactions(database.connection, database.is_in_place))
+    writer = Writer(Transactions(database.connection, database.verify_files))
     try:
         yield writer.begin
     finally:

@@ -82,7 +82,7 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     names = NameRules(config.users)
     database = open_database(config)
     parts = _open_parts(config, names, clock, counted)
-    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
+    transactions = Transactions(database.connection, database.verify_files, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
     control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
     store = _make_store(config, parts, writer, clock, database.close)
@@ -127,7 +127,7 @@ def run_writer(
     database = open_database(config)
     parts = _open_parts(config, names, time.time, counted)
     announce()
-    transactions = Transactions(database.connection, database.is_in_place, parts.count_commit)
+    transactions = Transactions(database.connection, database.verify_files, parts.count_commit)
     checked, sessions, users = parts.checked_changes, parts.session_changes, parts.user_changes
     scores = checked.scores
     changes = (

@@ -19,6 +19,7 @@ U = TypeVar("U")
 Batch = list[Write[Any]]
 
 FAULT_AGE_MAX = 10.0  # seconds
+VERIFIED_FOR = 0.01  # seconds: that long nobody looks at the files again before a batch
 
 log = logging.getLogger("scoresvc.database")
 
@@ -68,19 +69,20 @@ class Begin(Protocol):
 class Transactions:
     """The transactions of the one writing connection; for the writer's thread alone.
 
-    A change that fails fails alone, a commit that fails fails its whole batch. `is_in_place` returns whether the
-    file of the database is still where it was opened. `on_commit` is called with the number of writes in each.
+    A change that fails fails alone, a commit that fails fails its whole batch. `verify_files` raises FilesChanged where
+    the files of the database are not those that were opened. `on_commit` is called with the number of writes in each.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        is_in_place: Callable[[], bool],
+        verify_files: Callable[[], None],
         on_commit: Callable[[int], object] = ignore,
     ) -> None:
         self._connection = connection
-        self._is_in_place = is_in_place
+        self._verify_files = verify_files
         self._on_commit = on_commit
+        self._verified_at = -VERIFIED_FOR  # of time.monotonic
         self._fault = ""
         self._failed_at = -FAULT_AGE_MAX  # of time.monotonic
         self.is_locked_out = False  # whether another program held the database at the last attempt
@@ -89,9 +91,11 @@ class Transactions:
         """Makes the changes of a batch, commits, then finishes each write, and empties `batch`.
 
         Where another program holds the database, nothing is done, and what is not finished stays in
-        `batch`. Raises DatabaseError after a failed fsync and FileNotFoundError where the file is no
-        longer in its place: nobody knows then what is on disk, and this object is not to be used again.
+        `batch`. Raises DatabaseError after a failed fsync and FilesChanged where the files are not those that were
+        opened: nobody knows then what is on disk, and this object is not to be used again.
         """
+        if time.monotonic() - self._verified_at > VERIFIED_FOR:
+            self._verify()  # before a checkpoint mixes them with what is there now
         changes = _by_change(batch)
         try:
             self._make_changes(changes)
@@ -107,10 +111,13 @@ class Transactions:
             self._fail_unavailable(batch, error)
             return
         self._log_fault("")
-        if not self._is_in_place():
-            raise FileNotFoundError("the file of the database was moved or deleted; what is written now is lost")
+        self._verify()
         self._acknowledge(changes)
         batch.clear()
+
+    def _verify(self) -> None:
+        self._verify_files()
+        self._verified_at = time.monotonic()
 
     def _acknowledge(self, changes: Mapping[Change[Any, Any], Batch]) -> None:
         # For all of them before any callback: who learns of one write may ask for what another has changed.

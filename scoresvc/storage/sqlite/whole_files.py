@@ -5,12 +5,11 @@ keeps SQLite's backup interface from starting again whenever somebody commits, a
 reset, so the log grows by what is posted meanwhile. It copies a few pages at a time, flushes them, and rests longer
 than that took: else the one fsync of the whole file would hold up the commits of the service, as the check of the copy
 would without `low_priority`. The copy has no log of its own (journal_mode DELETE): it is the one file, wherever it is
-moved. Names with SUFFIXES belong to a database; none of one database may ever stand beside another.
+moved.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
@@ -23,19 +22,13 @@ from scoresvc.levels import LevelOptions
 from scoresvc.storage.sqlite.check import find_faults
 from scoresvc.storage.sqlite.connections import connect_reading
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.marks import CLOSED, MAGIC
 from scoresvc.storage.sqlite.migrate import newest_version
 
-MAGIC = b"SQLite format 3\0"  # https://sqlite.org/fileformat2.html, 1.3.1
 PAGES_AT_ONCE = 64  # 256 KB
 REST = 3.0  # times as long as the pages took
 
 NICENESS = 15  # of 19
-
-SUFFIXES = ("-wal", "-shm", "-journal")
-
-
-class AlreadyRunning(StartError):
-    """Another process makes the same copy."""
 
 
 @contextmanager
@@ -49,48 +42,6 @@ def low_priority() -> Iterator[None]:
     finally:
         with suppress(OSError):  # most may not take it back
             os.setpriority(os.PRIO_PROCESS, thread, before)
-
-
-@contextmanager
-def part_beside(target: Path) -> Iterator[Path]:
-    """Lends the path of an empty file for a `with` block, of which nothing is left if that raises.
-
-    Raises AlreadyRunning where another process has it, OSError.
-    """
-    part = beside(target, ".part")
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(f"another process writes {part}; wait until it is done") from None
-        if not _is_at(descriptor, part):  # the other one was done a moment ago
-            raise AlreadyRunning(f"another process has just written {target}")
-        unlink_beside(part, *SUFFIXES)
-        os.ftruncate(descriptor, 0)
-        try:
-            yield part
-        except BaseException:
-            unlink_beside(part, "", *SUFFIXES)
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def unlink_beside(path: Path, *suffixes: str) -> None:
-    for suffix in suffixes:
-        beside(path, suffix).unlink(missing_ok=True)
 
 
 def copy_database(source: Path, part: Path, on_pages: Callable[[int, int], object]) -> None:
@@ -115,6 +66,7 @@ def copy_database(source: Path, part: Path, on_pages: Callable[[int, int], objec
             reader.backup(copy, pages=PAGES_AT_ONCE, progress=rest)
             reader.execute("ROLLBACK")
             copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute(f"PRAGMA application_id = {CLOSED}")
             ((version,),) = copy.execute("PRAGMA user_version").fetchall()
     finally:
         os.close(descriptor)
@@ -149,19 +101,3 @@ def is_database(path: Path) -> bool:
     """Returns whether a file begins as one of SQLite does."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
-
-
-def put_in_place(part: Path, target: Path) -> None:
-    """Puts a file where another one may be, so that after a power cut there is one of the two."""
-    sync(part)
-    os.replace(part, target)
-    sync(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Flushes a file, or the entries of a folder."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from scoresvc.errors import Unavailable
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.rescuing import FilesChanged
 from scoresvc.storage.sqlite.transactions import Batch, Change, Transactions, ignore, log
 from scoresvc.storage.write import Write, WriterState
 
@@ -105,7 +106,7 @@ class Writer:
                         self._gather(QUEUE_MAX)
                         refuse_late(self._batch)
                 self._note_waiting(self._queue.qsize())
-        except (sqlite3.DatabaseError, FileNotFoundError) as error:
+        except (sqlite3.DatabaseError, FilesChanged) as error:
             log.critical("the writer has stopped for good: %s", error)
         except BaseException:
             log.critical("the writer has stopped for good", exc_info=True)

@@ -21,6 +21,7 @@ from scoresvc.storage.purging import PURGE_INTERVAL, PURGE_SLICE, Slice
 from scoresvc.storage.sqlite.control_socket import ControlSocket
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.messages import MessageStream, WriteReply
+from scoresvc.storage.sqlite.rescuing import FilesChanged
 from scoresvc.storage.sqlite.transactions import Change, Transactions, log
 from scoresvc.storage.sqlite.writer import refuse_late
 from scoresvc.storage.write import Write
@@ -88,7 +89,7 @@ class WriterProcess:
                 self._start_purge()
                 if self._messages:
                     self._commit()
-        except (sqlite3.DatabaseError, FileNotFoundError) as error:
+        except (sqlite3.DatabaseError, FilesChanged) as error:
             log.critical("the writer has stopped for good: %s", error)
         except BaseException:
             log.critical("the writer has stopped for good", exc_info=True)
