@@ -58,6 +58,7 @@ setup(
         "scoresvc.storage.postgres",
         "scoresvc.storage.sqlite",
         "scoresvc.tcp",
+        "scoresvc.transfer",
         "scoresvc.migrations.postgres",
         "scoresvc.migrations.sqlite",
     ],

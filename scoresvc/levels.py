@@ -160,10 +160,15 @@ def write_settings(settings: PublicSettings) -> str:
     return "".join([f"{name}={_as_text(value)}\n" for name, value in msgspec.structs.asdict(settings).items()])
 
 
+def write_setting(value: Any) -> str:
+    """Writes one setting as `read_settings` reads it."""
+    return "none" if value in ([], ()) else _as_text(value)
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return ",".join(value)
     return "" if value is None else str(value)
 

@@ -14,6 +14,7 @@ from scoresvc.cli.moderation import add_moderation_commands
 from scoresvc.cli.operating import add_operating_commands
 from scoresvc.cli.parsing import read_config
 from scoresvc.cli.serving import add_serving_commands
+from scoresvc.cli.transfers import add_transfer_commands
 from scoresvc.errors import Refusal, StartError
 
 
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     add_serving_commands(commands)
     add_database_commands(commands)
     add_backup_commands(commands)
+    add_transfer_commands(commands)
     add_operating_commands(commands)
     add_moderation_commands(commands)
     add_deployment_commands(commands)

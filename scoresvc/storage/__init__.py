@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from scoresvc.config import Config
 from scoresvc.errors import StartError
 from scoresvc.storage.postgres import store as postgres_store
+from scoresvc.storage.postgres import transfers as postgres_transfers
 from scoresvc.storage.sqlite import shell as sqlite_shell
 from scoresvc.storage.sqlite import store as sqlite_store
+from scoresvc.storage.sqlite import transfers as sqlite_transfers
 from scoresvc.storage.sqlite.messages import MessageStream, make_pair
 from scoresvc.storage.sqlite.store import open_remote_store, run_writer
-from scoresvc.storage.store import COUNTERS, AdminAccess, Store, WouldBlock
+from scoresvc.storage.store import COUNTERS, AdminAccess, Export, ImportChunk, Store, WouldBlock
 
 __all__ = [
     "COUNTERS",
     "AdminAccess",
+    "Export",
+    "ImportChunk",
     "MessageStream",
     "Store",
     "WouldBlock",
@@ -32,6 +36,8 @@ __all__ = [
     "make_pair",
     "migrate_database",
     "open_admin",
+    "open_export",
+    "open_import",
     "open_remote_store",
     "open_store",
     "repair",
@@ -83,6 +89,23 @@ def open_store(config: Config, clock: Callable[[], float] | None = None, counted
 def open_admin(config: Config) -> AbstractContextManager[AdminAccess]:
     """Opens the database for the commands of operators, also while a service runs on it. Raises StartError."""
     return postgres_store.open_admin(config) if config.database.url else sqlite_shell.open_admin(config)
+
+
+def open_export(config: Config) -> AbstractContextManager[Export]:
+    """Opens the database to read what is exported, also while a service runs on it. Raises StartError."""
+    return postgres_transfers.open_export(config) if config.database.url else sqlite_transfers.open_export(config)
+
+
+def open_import(config: Config, is_dry: bool) -> AbstractContextManager[ImportChunk]:
+    """Opens the database to store what is imported, also while a service runs on it; `is_dry`: to store nothing.
+
+    Raises StartError.
+    """
+    transfers: Any = postgres_transfers if config.database.url else sqlite_transfers
+    opened: AbstractContextManager[ImportChunk] = (transfers.open_dry_import if is_dry else transfers.open_import)(
+        config
+    )
+    return opened
 
 
 def describe(config: Config) -> str:

@@ -15,14 +15,14 @@ def ban_user(ledger: Ledger, action: BanUser, action_id: int) -> Done | None:
     """Raises BadValue."""
     if action.until is not None and action.until <= ledger.now:
         raise BadValue("until", "must be later than now")
-    return _put_ban(ledger, action.user_id, _read_ban(action.user_id, action.reason, action.until, action.hide))
+    return put_ban(ledger, action.user_id, _read_ban(action.user_id, action.reason, action.until, action.hide))
 
 
 def end_ban(ledger: Ledger, action: EndBan, action_id: int) -> Done | None:
-    return _put_ban(ledger, action.user_id, None)
+    return put_ban(ledger, action.user_id, None)
 
 
-def _put_ban(ledger: Ledger, user_id: int, ban: Ban | None) -> Done | None:
+def put_ban(ledger: Ledger, user_id: int, ban: Ban | None) -> Done | None:
     """Puts a ban in place of what there is; None ends it."""
     levels = ledger.levels_of(user_id)
     for level_id in levels:
@@ -57,7 +57,7 @@ def undo_ban(ledger: Ledger, record: ActionRecord, action_id: int) -> Done | Non
     if ledger.last_action("ban", None, record.user_id) != record.id:
         raise Superseded
     written = record.before["ban"]
-    return _put_ban(ledger, record.user_id, _read_ban(record.user_id, **written) if written else None)
+    return put_ban(ledger, record.user_id, _read_ban(record.user_id, **written) if written else None)
 
 
 def _read_ban(user_id: int, reason: str, until: int | None, hide: bool) -> Ban:

@@ -98,7 +98,9 @@ class Ledger(UserLedger, Protocol):
     def submissions(self, level_id: int, user_id: int) -> list[StoredSubmission]:
         """Returns all in the order in which they were accepted."""
 
-    def add_submission(self, level_id: int, user_id: int, score: int, posted_at: int, day: int) -> None:
+    def add_submission(
+        self, level_id: int, user_id: int, score: int, posted_at: int, day: int, meta: str | None = None
+    ) -> None:
         """Adds one that stands, for a score that has none; `posted_at` may be earlier than that of others."""
 
     def set_state(self, submission: StoredSubmission, state: int, action_id: int) -> None:

@@ -17,12 +17,12 @@ def set_level(ledger: Ledger, action: SetLevel, action_id: int) -> Done | None:
     ledger.lock_level(action.level_id)
     own = (_own_settings(ledger, action.level_id) or {}) | action.settings
     set_here = {name: value for name, value in own.items() if value is not None}
-    return _put_settings(ledger, action.level_id, set_here or None, action.rebuild)
+    return put_settings(ledger, action.level_id, set_here or None, action.rebuild)
 
 
 def reset_level(ledger: Ledger, action: ResetLevel, action_id: int) -> Done | None:
     ledger.lock_level(action.level_id)
-    return _put_settings(ledger, action.level_id, None, action.rebuild)
+    return put_settings(ledger, action.level_id, None, action.rebuild)
 
 
 def undo_settings(ledger: Ledger, record: ActionRecord, action_id: int) -> Done | None:
@@ -31,10 +31,10 @@ def undo_settings(ledger: Ledger, record: ActionRecord, action_id: int) -> Done 
     ledger.lock_level(level_id)
     if ledger.last_action("settings", level_id, None) != record.id:
         raise Superseded
-    return _put_settings(ledger, level_id, record.before["settings"], True)
+    return put_settings(ledger, level_id, record.before["settings"], True)
 
 
-def _put_settings(ledger: Ledger, level_id: int, own: OwnSettings | None, rebuild: bool) -> Done | None:
+def put_settings(ledger: Ledger, level_id: int, own: OwnSettings | None, rebuild: bool) -> Done | None:
     """Puts what is set for a level in place of what there is. Raises BadSetting, and HasScores without `rebuild`."""
     has_scores = ledger.has_scores(level_id)
     old_own, old = _own_settings(ledger, level_id), ledger.settings_of(level_id)

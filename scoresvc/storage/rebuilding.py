@@ -111,7 +111,7 @@ def _adopt_posts(
     for period, _, score, reached_at in scores:
         posted = turn(score, settings.order)
         if (posted, reached_at) not in known:
-            day = _day_within(period, reached_at, settings.zone)
+            day = day_within(period, reached_at, settings.zone)
             ledger.add_submission(level_id, user_id, posted, reached_at, day)
             known.add((posted, reached_at))
             adopted_all = adopted_all or _is_of_all_time(reached_at, scores)
@@ -134,13 +134,13 @@ def _adopt_sums(
         if lacking > 0 or counted is None:
             first, last = (submissions[0], submissions[-1]) if submissions else (None, None)
             posted_at = first.posted_at - 1 if first and last and reached_at <= last.posted_at else reached_at
-            day = 0 if period == ALL else _day_within(period, reached_at, settings.zone)
+            day = 0 if period == ALL else day_within(period, reached_at, settings.zone)
             ledger.add_submission(level_id, user_id, lacking, posted_at, day)
             is_of_all_time = is_of_all_time or period == ALL
     return is_of_all_time
 
 
-def _day_within(period: int, reached_at: int, zone: str) -> int:
+def day_within(period: int, reached_at: int, zone: str) -> int:
     """Returns the day of a time, or the first one of the period where the clock or the zone was another."""
     day = day_of(reached_at, zone)
     if period != ALL and number_of(kind_of(period), day) != period:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from scoresvc.actions import (
     ActionPage,
@@ -18,6 +18,7 @@ from scoresvc.actions import (
 from scoresvc.counters import Counters
 from scoresvc.levels import LevelSettings
 from scoresvc.periods import Period, PeriodWish
+from scoresvc.rows import Outcome, Row, Selection
 from scoresvc.scores import (
     NO_DETAILS,
     ActiveSession,
@@ -43,6 +44,19 @@ WRITE_WAIT_MAX = 5.0  # seconds; then the service is not ready
 
 class WouldBlock(Exception):
     """A read has to wait for a server, or takes long, and an event loop must not."""
+
+
+# Stores a chunk of rows of one kind, in mode "best" or "replace"; returns an outcome for each. Raises StartError.
+ImportChunk = Callable[[str, list[Any], str], list[Outcome]]
+
+
+class Export(Protocol):
+    """Reads rows of one snapshot."""
+
+    def count(self, what: str) -> int:
+        """Returns how many rows there are of a kind, whatever is selected of them."""
+
+    def rows(self, what: str, selection: Selection) -> Iterator[Row]: ...
 
 
 class Sizes(NamedTuple):

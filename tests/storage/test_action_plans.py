@@ -10,10 +10,10 @@ from scoresvc.actions import Action, BanUser, RemoveScore
 from scoresvc.config import Config
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.sqlite.ledger import SqliteLedger
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.maintenance import DELETE_SCORES, DELETE_SUBMISSIONS
 from scoresvc.storage.sqlite.migrate import read_migrations, split_statements
+from scoresvc.storage.sqlite.touched import Touched
 
 pytestmark = pytest.mark.sqlite
 

@@ -52,11 +52,13 @@ class PostgresSubmissionLedger:
         )
         return [StoredSubmission(*row) for row in rows]
 
-    def add_submission(self, level_id: int, user_id: int, score: int, posted_at: int, day: int) -> None:
+    def add_submission(
+        self, level_id: int, user_id: int, score: int, posted_at: int, day: int, meta: str | None = None
+    ) -> None:
         self._connection.execute(
             """
-            INSERT INTO submissions (level_id, user_id, score, posted_at, day, follows)
-            VALUES (%(level_id)s, %(user_id)s, %(score)s, %(posted_at)s, %(day)s,
+            INSERT INTO submissions (level_id, user_id, score, posted_at, day, meta, follows)
+            VALUES (%(level_id)s, %(user_id)s, %(score)s, %(posted_at)s, %(day)s, %(meta)s,
                     (SELECT coalesce(max(submission_id), 0)
                        FROM submissions
                       WHERE user_id = %(user_id)s
@@ -64,7 +66,14 @@ class PostgresSubmissionLedger:
                         AND posted_at < %(posted_at)s
                         AND follows IS NULL))
             """,
-            {"level_id": level_id, "user_id": user_id, "score": score, "posted_at": posted_at, "day": day},
+            {
+                "level_id": level_id,
+                "user_id": user_id,
+                "score": score,
+                "posted_at": posted_at,
+                "day": day,
+                "meta": meta,
+            },
         )
 
     def set_state(self, submission: StoredSubmission, state: int, action_id: int) -> None:

@@ -14,8 +14,8 @@ from scoresvc.errors import Refusal
 from scoresvc.scores import Timestamp
 from scoresvc.storage.moderation import perform
 from scoresvc.storage.sqlite.ledger import SqliteLedger
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Change, log
 from scoresvc.storage.sqlite.versions import LevelVersions
 

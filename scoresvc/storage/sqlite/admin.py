@@ -24,8 +24,8 @@ from scoresvc.storage.keys import hash_key
 from scoresvc.storage.sqlite.acting import Acting, read_output, write_row
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.ledger import SqliteLedger, make_record
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.maintenance import Maintenance
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Begin
 from scoresvc.storage.sqlite.versions import TOKENS, LevelVersions
 from scoresvc.storage.write import Write

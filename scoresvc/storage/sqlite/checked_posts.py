@@ -11,10 +11,10 @@ from scoresvc.storage.keyed_posts import KEY_LIFETIME, KeyedPost, write_answer
 from scoresvc.storage.purging import Slice
 from scoresvc.storage.sqlite.acting import Announcer
 from scoresvc.storage.sqlite.checkpoints import SliceCheckpoints
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger, read_name
 from scoresvc.storage.sqlite.library import sqlite3
 from scoresvc.storage.sqlite.scores import ScoreChanges
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Change
 from scoresvc.storage.users import UserName
 

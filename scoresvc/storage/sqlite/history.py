@@ -11,8 +11,8 @@ from scoresvc.storage.auditing import Audit, Key, ScoreRow, Tick, UserFault
 from scoresvc.storage.ledger import OwnSettings, StoredSubmission
 from scoresvc.storage.sqlite.connections import WritingConnection
 from scoresvc.storage.sqlite.ledger_rules import RuleLedger
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.touched import Touched
 
 STEP = 200  # scores that a repair changes in one transaction
 

@@ -11,9 +11,9 @@ from scoresvc.levels import LevelOptions, LevelSettings
 from scoresvc.scores import Timestamp
 from scoresvc.storage.ledger import OwnSettings, merge_settings
 from scoresvc.storage.rebuilding import oldest_periods
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.versions import TOKENS
 
 
@@ -52,7 +52,7 @@ class RuleLedger(SqliteUserLedger):
                 INSERT INTO level_settings (level_id, settings)
                 VALUES (:level_id, :settings)
                 """,
-                {"level_id": level_id, "settings": msgspec.json.encode(settings).decode()},
+                {"level_id": level_id, "settings": msgspec.json.encode(settings, order="sorted").decode()},
             )
 
     def oldest_periods(self, level_id: int) -> Mapping[str, int]:

@@ -20,8 +20,8 @@ from scoresvc.storage.rebuilding import is_kept
 from scoresvc.storage.sqlite.acting import Announcer
 from scoresvc.storage.sqlite.checkpoints import SliceCheckpoints
 from scoresvc.storage.sqlite.ledger import SqliteLedger
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Change
 
 ACTOR = "scoresvc"  # in the audit log

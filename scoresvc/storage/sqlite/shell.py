@@ -21,9 +21,9 @@ from scoresvc.storage.sqlite.admin import Admin
 from scoresvc.storage.sqlite.connections import Readers
 from scoresvc.storage.sqlite.control_socket import connect
 from scoresvc.storage.sqlite.ledger import SqliteLedger
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.store import open_database
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Begin, Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
 from scoresvc.storage.sqlite.writer import Writer
@@ -36,8 +36,8 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
     path = config.database.path.resolve()
     with ExitStack() as stack:
         client = connect(path)
-        begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(_open_writer(config))
-        versions = stack.enter_context(closing(_open_versions(path)))
+        begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(open_writer(config))
+        versions = stack.enter_context(closing(open_versions(path)))
         announcer = Announcer(versions)
         changes = Acting(announcer, config, time.time), Maintenance(announcer, config)
         readers = stack.enter_context(closing(Readers(path)))
@@ -46,7 +46,7 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
 
 
 @contextmanager
-def _open_writer(config: Config) -> Iterator[Begin]:
+def open_writer(config: Config) -> Iterator[Begin]:
     database = open_database(config)
     writer = Writer(Transactions(database.connection, database.verify_files))
     try:
@@ -56,7 +56,7 @@ def _open_writer(config: Config) -> Iterator[Begin]:
         database.close()
 
 
-def _open_versions(path: Path) -> LevelVersions:
+def open_versions(path: Path) -> LevelVersions:
     try:
         return LevelVersions(versions_path(path))
     except OSError as error:

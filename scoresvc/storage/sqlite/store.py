@@ -25,6 +25,7 @@ from scoresvc.storage.sqlite.checked_posts import CheckedPostChanges
 from scoresvc.storage.sqlite.connections import Readers, WritingConnection
 from scoresvc.storage.sqlite.control import ControlThread
 from scoresvc.storage.sqlite.control_socket import ControlSocket
+from scoresvc.storage.sqlite.importing import Importing
 from scoresvc.storage.sqlite.levels import Levels
 from scoresvc.storage.sqlite.library import SQLITE_VERSION
 from scoresvc.storage.sqlite.lists import Lists
@@ -61,6 +62,7 @@ class Parts(NamedTuple):
     user_changes: UserChanges
     session_changes: SessionChanges
     acting: Acting
+    importing: Importing
     maintenance: Maintenance
 
     def count_commit(self, writes: int) -> None:
@@ -84,7 +86,7 @@ def open_store(config: Config, clock: Callable[[], float] | None, counted: Seque
     parts = _open_parts(config, names, clock, counted)
     transactions = Transactions(database.connection, database.verify_files, parts.count_commit)
     writer = Writer(transactions, note_waiting=parts.note_waiting)
-    control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act)
+    control = ControlThread(ControlSocket(database.path), writer.begin, parts.acting.act, parts.importing.store)
     store = _make_store(config, parts, writer, clock, database.close)
     purger = Purger(store.sessions.delete_expired, store.scores.delete_old_keys, store.admin.maintain)
     purger.start()
@@ -132,7 +134,7 @@ def run_writer(
     scores = checked.scores
     changes = (
         scores.post, scores.post_and_rank, checked.post, sessions.log_in, users.enter, users.claim, users.rename,
-        parts.acting.act,
+        parts.acting.act, parts.importing.store,
     )  # fmt: skip
     purges = (sessions.purge, checked.purge, parts.maintenance.maintain)
     control = ControlSocket(database.path)
@@ -183,6 +185,7 @@ def _open_parts(config: Config, names: NameRules, clock: Callable[[], float], co
         user_changes,
         SessionChanges(appends, versions, user_changes),
         Acting(announcer, config, clock),
+        Importing(announcer, config, clock),
         Maintenance(announcer, config),
     )
 

@@ -13,9 +13,9 @@ from scoresvc.storage.keys import hash_key, make_key
 from scoresvc.storage.sqlite.acting import Announcer
 from scoresvc.storage.sqlite.appends import Appends
 from scoresvc.storage.sqlite.connections import Readers
-from scoresvc.storage.sqlite.ledger_scores import Touched
 from scoresvc.storage.sqlite.ledger_users import SqliteUserLedger, read_name
 from scoresvc.storage.sqlite.library import sqlite3
+from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transactions import Begin, Change
 from scoresvc.storage.sqlite.versions import LevelVersions
 from scoresvc.storage.users import Entrance, NameRules, UserLedger, UserName

@@ -1,0 +1,1 @@
+"""Rows as text: CSV (RFC 4180), and JSON with an object a line."""
