@@ -9,6 +9,7 @@ from scoresvc.actions import REMOVED, STANDS, STATES, RemoveSubmission, RestoreS
 from scoresvc.errors import NameTaken
 from scoresvc.levels import LevelSettings
 from scoresvc.lookalikes import fold
+from scoresvc.periods import kind_of
 from scoresvc.rows import Outcome, ScoreRow
 from scoresvc.storage.importing_submissions import better, lock_levels
 from scoresvc.storage.ledger import StoredSubmission, turn
@@ -100,10 +101,13 @@ class ScoreImport:
         score = turn(row.score, settings.order)
         if row.reached_at is not None:
             best = score, row.reached_at
-            return best if stands is None or self._replaces else better(stands, best, settings.keep)
-        if stands is None or self._replaces or (score > stands[0] and settings.keep != "latest"):
-            return stands if stands and stands[0] == score else (score, self._ledger.now)
-        return stands
+            return best if stands is None or self._replaces else better(stands, best, settings)
+        if stands is None or (self._replaces and stands[0] != score):
+            return score, self._ledger.now
+        if settings.keep == "latest" or stands[0] == score:
+            return stands
+        merged, _ = better(stands, (score, self._ledger.now), settings)
+        return stands if merged == stands[0] else (merged, self._ledger.now)
 
     def _take_name(self, row: ScoreRow) -> bool:
         if row.name is None:
@@ -126,7 +130,7 @@ class ScoreImport:
     def _check_submission(self, row: ScoreRow, settings: LevelSettings) -> None:
         """Raises RowRefused where the row contradicts the submission of its time."""
         behind = self._find_behind(row)
-        if not behind:
+        if not behind or kind_of(row.period) not in ("all", *settings.periods):
             return
         same = [each for each in behind if each.score == row.score or settings.keep == "sum"]
         if not same:
@@ -147,7 +151,7 @@ class ScoreImport:
         for each in self._ledger.submissions(row.level_id, row.user_id):
             posted = (turn(each.score, settings.order), each.posted_at)
             counts = each.state == STANDS and row.period in periods_of(each.day, settings.periods)
-            if counts and posted != best and better(best, posted, settings.keep) == posted:
+            if counts and posted != best and better(best, posted, settings) == posted:
                 perform(self._ledger, ACTOR, RemoveSubmission(each.submission_id), self._ledger.now)
 
     def _add_submission(self, row: ScoreRow) -> None:
@@ -160,7 +164,7 @@ class ScoreImport:
         oldest = self._ledger.oldest_periods(row.level_id)
         keys = [(row.level_id, period, row.user_id) for period in periods_of(day, settings.periods)]
         present = self._ledger.scores_at(keys)
-        kept = {key: better(present.get(key, best), best, settings.keep) for key in keys if is_kept(key[1], oldest)}
+        kept = {key: better(present.get(key, best), best, settings) for key in keys if is_kept(key[1], oldest)}
         self._ledger.put_scores({key: best for key, best in kept.items() if present.get(key) != best})
 
 

@@ -87,7 +87,7 @@ def merge_boards(
     changes: dict[int, Best | None] = {}
     for period, best in wanted.items():
         stands = present.get(period)
-        kept = best if stands is None or stands in behind else better(stands, best, settings.keep)
+        kept = best if stands is None or stands in behind else better(stands, best, settings)
         if kept != stands:
             changes[period] = kept
     for period, score in present.items():
@@ -96,13 +96,14 @@ def merge_boards(
     return changes
 
 
-def better(stands: Best, other: Best, keep: str) -> Best:
-    """Returns which of two scores stands on a board: the later one, or the better and earlier one.
+def better(stands: Best, other: Best, settings: LevelSettings) -> Best:
+    """Returns which of two turned scores stands on a board: the later one, or the better and earlier one.
 
-    Of two sums it is the higher one, with the later time.
+    Of two sums it is the higher one, as it was posted, with the later time.
     """
-    if keep == "latest":
+    if settings.keep == "latest":
         return other if other[1] > stands[1] else stands
-    if keep == "sum":
-        return (other[0], max(stands[1], other[1])) if other[0] > stands[0] else stands
+    if settings.keep == "sum":
+        more = min if settings.order == "asc" else max
+        return more(stands[0], other[0]), max(stands[1], other[1])
     return min(stands, other, key=lambda best: (-best[0], best[1]))

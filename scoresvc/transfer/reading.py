@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import msgspec
@@ -45,11 +46,11 @@ class ReadLine(NamedTuple):
 
 def read_rows(file: BinaryIO, options: ReadingOptions) -> Iterator[ReadLine]:
     """Yields what the lines of a file say. Raises StartError where its columns are not known."""
-    start = file.peek(64) if isinstance(file, io.BufferedReader) else b""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        is_json = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
-        yield from read_json(text, options) if is_json else read_csv(text, options)
+        first = text.readline()
+        is_json = first.lstrip().startswith(("{", "["))
+        yield from _read_json(chain([first], text), options) if is_json else _read_csv(first, text, options)
     finally:
         text.detach()
 
@@ -57,9 +58,8 @@ def read_rows(file: BinaryIO, options: ReadingOptions) -> Iterator[ReadLine]:
 # CSV
 
 
-def read_csv(file: TextIO, options: ReadingOptions) -> Iterator[ReadLine]:
+def _read_csv(header: str, file: TextIO, options: ReadingOptions) -> Iterator[ReadLine]:
     csv.field_size_limit(CELL_CHARACTERS_MAX)
-    header = file.readline()
     delimiter = max(DELIMITERS, key=header.count)
     names = next(csv.reader([header], delimiter=delimiter), [])
     if not names:
@@ -123,7 +123,7 @@ def _unescape(cell: str) -> str:
 # JSON
 
 
-def read_json(file: TextIO, options: ReadingOptions) -> Iterator[ReadLine]:
+def _read_json(file: Iterable[str], options: ReadingOptions) -> Iterator[ReadLine]:
     for number, text in enumerate(file, 1):
         if text.strip():
             yield _read_object(number, text, options)
