@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
@@ -156,8 +156,7 @@ def _import_lines(
     file: BinaryIO, reading: ReadingOptions, store: ImportChunk, mode: str, users: MappedUsers | None
 ) -> ImportCounts:
     counts = ImportCounts()
-    with _bar_of(file) as bar:
-        lines = read_rows(file, reading)
+    with _bar_of(file) as bar, closing(read_rows(file, reading)) as lines:
         while chunk := list(islice(lines, ROWS_AT_ONCE)):
             for what, same in groupby(chunk, key=lambda line: line.what):
                 counts = _add(counts, _import_chunk(what, list(same), store, mode, users))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
@@ -44,7 +44,7 @@ class ReadLine(NamedTuple):
     reason: str = ""
 
 
-def read_rows(file: BinaryIO, options: ReadingOptions) -> Iterator[ReadLine]:
+def read_rows(file: BinaryIO, options: ReadingOptions) -> Generator[ReadLine, None, None]:
     """Yields what the lines of a file say. Raises StartError where its columns are not known."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:

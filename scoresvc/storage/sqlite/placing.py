@@ -31,9 +31,10 @@ def unlink_beside(path: Path, *suffixes: str) -> None:
 
 
 def name_aside(path: Path) -> Path:
-    """Returns a name beside `path` for what was there until now."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return path.with_name(f"{path.stem}-replaced-{stamp}{path.suffix}")
+    """Returns a name beside `path`, which nothing has, for what was there until now."""
+    stem = f"{path.stem}-replaced-{datetime.now(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}"
+    names = (path.with_name(f"{stem}{number}{path.suffix}") for number in ("", *[f"-{n}" for n in range(2, 1000)]))
+    return next(name for name in names if not any(beside(name, suffix).exists() for suffix in ("", *SUFFIXES)))
 
 
 @contextmanager
