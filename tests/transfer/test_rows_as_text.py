@@ -19,9 +19,9 @@ from scoresvc.times import LAST_SECOND, format_exact_time, read_time
 from scoresvc.transfer.reading import ReadingOptions, ReadLine, read_rows
 from scoresvc.transfer.writing import FORMATS
 
-# As their documents show them: a table of Nakama as psql copies it (heroiclabs.com/docs/nakama, leaderboards); with an
-# object a line, entries of Talo (docs.trytalo.com, leaderboard API) and of PlayFab (learn.microsoft.com/rest/api/playfab,
-# PlayerLeaderboardEntry).
+# As their documents show them: a table of Nakama as psql copies it (heroiclabs.com/docs/nakama, leaderboards); with
+# an object a line, entries of Talo (docs.trytalo.com, leaderboard API) and of PlayFab
+# (learn.microsoft.com/rest/api/playfab, PlayerLeaderboardEntry).
 RIVALS = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "rivals").iterdir())}
 RIVAL_COLUMNS = {
     "nakama": {"user": "owner_id", "score": "score", "name": "username", "reached_at": "update_time"},
