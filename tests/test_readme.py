@@ -21,6 +21,7 @@ from tests.running import Server
 
 README = Path(__file__).parent.parent / "README.md"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z")
+EXACT_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}Z")
 NUMBER = re.compile(r"\b[0-9]{7,10}\b")
 DATE = re.compile(r"\b\d{4}-(\d\d-\d\d|W\d\d)\b")
 KEY = re.compile(r"\b[A-Z2-7]{32}\b")
@@ -218,6 +219,30 @@ def test_the_session_about_a_level_prints_what_it_says(tmp_path: Path) -> None:
 
     for output, (_, _, printed) in zip(outputs, steps, strict=True):
         assert DATE.sub("DATE", masked(output)).strip() == DATE.sub("DATE", masked(printed)).strip()
+
+
+def test_the_session_about_an_export_prints_what_it_says(tmp_path: Path) -> None:
+    (session,) = [block for block in blocks("console") if "scoresvc export" in block]
+    steps = [step.partition("\n") for step in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
+
+    with Server(tmp_path) as server:
+        _, key = server.call("GET", "/4711/login?name=Ada")
+        server.call("POST", f"/2/score?sessionkey={key}", "1500")
+        outputs = run_in_shell(server, [command for command, *_ in steps])
+
+    for output, (_, _, printed) in zip(outputs, steps, strict=True):
+        assert EXACT_TIME.sub("TIME", output).split() == EXACT_TIME.sub("TIME", printed).split()
+
+
+def test_the_exports_of_other_services_are_imported_as_it_says(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks("sh") if "nakama.csv" in block]
+    for path in (Path(__file__).parent / "transfer" / "rivals").iterdir():
+        shutil.copy(path, tmp_path)
+
+    with Server(tmp_path) as server:
+        outputs = run_in_shell(server, block.splitlines())
+
+    assert [output.strip() for output in outputs] == ["2 imported, 0 unchanged, 0 refused"] * 2
 
 
 def run_in_shell(server: Server, commands: Sequence[str]) -> list[str]:
