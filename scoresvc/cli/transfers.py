@@ -25,6 +25,7 @@ from scoresvc.periods import find_period_of_user, read_wish
 from scoresvc.rows import ROW_KINDS, Row, Selection
 from scoresvc.storage import Export, ImportChunk
 from scoresvc.transfer.reading import ReadingOptions, ReadLine, read_rows
+from scoresvc.transfer.tables import TABLES
 from scoresvc.transfer.writing import FORMATS
 
 ROWS_AT_ONCE = 500  # in one transaction, beside the posts of a service
@@ -149,6 +150,10 @@ def _read_columns(text: str) -> dict[str, str]:
         if not sign or not theirs:
             raise StartError(f"--columns {each} must be a column with its name in the file, such as score=value")
         columns[ours.strip()] = theirs.strip()
+    if unknown := sorted(columns.keys() - {column.name for column in TABLES["scores"]}):
+        raise StartError(
+            f"--columns {unknown[0]} is no column of scores: {', '.join(c.name for c in TABLES['scores'])}"
+        )
     return columns
 
 

@@ -82,12 +82,15 @@ def _find_columns(names: Sequence[str], options: ReadingOptions) -> tuple[str, l
     """Returns the kind of the rows, and each of its columns with its place."""
     if len(set(names)) < len(names):
         raise StartError("line 1: a column is there twice")
-    ours = {theirs: own for own, theirs in options.columns.items()}  # without any, their names are ours
+    ours = {theirs: own for own, theirs in options.columns.items()}
     for theirs in ours:
         if theirs not in names:
             raise StartError(f"line 1: there is no column {theirs}; there are: {', '.join(names)}")
-    places = {name: place for place, name in enumerate(names) if not ours}
+    places = {name: place for place, name in enumerate(names)}
     places |= {ours[name]: place for place, name in enumerate(names) if name in ours}
+    if ours:  # of another service: what it has besides is no concern of ours
+        known = {column.name for column in TABLES["scores"]}
+        places = {name: place for name, place in places.items() if name in known}
     what = _find_what(set(places), options)
     return what, [(column, places[column.name]) for column in TABLES[what] if column.name in places]
 

@@ -170,6 +170,7 @@ def test_the_file_of_users_says_who_is_who(settings: Config, run: Run) -> None:
         (("export", "--level", "x"), "--level must be a whole number"),
         (("import", "nowhere.csv"), "cannot read nowhere.csv: No such file or directory"),
         (("import", "empty", "--columns", "score"), "--columns score must be a column"),
+        (("import", "empty", "--columns", "points=score"), "--columns points is no column of scores"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -187,21 +187,29 @@ def test_of_two_backups_at_once_the_second_is_refused(run: Run, tmp_path: Path) 
     run("backup", target)
 
 
-@pytest.mark.parametrize("kilobytes", [0, 1, 4, 8, *range(16, 336, 20)])
+SIZES = (0, 1, 4, 8, *range(16, 336, 20))  # KiB; the database takes more
+
+
+def run_on_full_disk(folder: Path, kilobytes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command that can write files of this size at most, as where a disk fills."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+    command = [sys.executable, "-m", "scoresvc", *arguments]
+    return subprocess.run(command, cwd=folder, preexec_fn=limit, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("kilobytes", SIZES)
 def test_a_disk_that_is_full_costs_no_backup_that_there_is(
     run: Run, filled: Path, tmp_path: Path, kilobytes: int
 ) -> None:
     run("backup", tmp_path / "copy.sqlite3")
     good = contents(tmp_path / "copy.sqlite3")
-    bytes_max = kilobytes * 1024
-    assert bytes_max < filled.stat().st_size
+    assert kilobytes * 1024 < filled.stat().st_size
 
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, bytes_max))
-
-    command = [sys.executable, "-m", "scoresvc", "backup", "copy.sqlite3"]
-    ended = subprocess.run(command, cwd=tmp_path, preexec_fn=limit, capture_output=True, text=True)
+    ended = run_on_full_disk(tmp_path, kilobytes, "backup", "copy.sqlite3")
 
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
     assert contents(tmp_path / "copy.sqlite3") == good
@@ -276,6 +284,34 @@ def test_a_damaged_database_is_kept_with_its_log(run: Run, filled: Path, backup:
     assert contents(filled) == contents(backup)
     assert aside.read_bytes() == b"damaged" * 1000
     assert aside.with_name(aside.name + "-wal").read_bytes() == b"its log"
+
+
+@pytest.mark.parametrize("kilobytes", SIZES[::2])
+def test_a_disk_that_is_full_leaves_the_database_that_was_there(
+    run: Run, filled: Path, backup: Path, kilobytes: int
+) -> None:
+    before = contents(filled)
+
+    ended = run_on_full_disk(filled.parent, kilobytes, "restore", backup.name)
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert contents(filled) == before
+    assert leftovers(filled.parent) == []
+
+
+@pytest.mark.parametrize("kilobytes", SIZES[::2])
+def test_a_disk_that_fills_in_an_import_leaves_a_part_that_is_right(
+    run: Run, filled: Path, tmp_path: Path, kilobytes: int
+) -> None:
+    rows = [f"3,{user},{user}\n" for user in range(6000)]
+    (tmp_path / "rows.csv").write_text("level,user,score\n" + "".join(rows))
+
+    ended = run_on_full_disk(tmp_path, kilobytes, "import", "rows.csv")
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1), ended.stderr
+    assert run("check").startswith("no problems found")
+    assert run("import", "rows.csv").endswith("0 refused\n")
+    assert run("import", "rows.csv") == "0 imported, 6000 unchanged, 0 refused\n"
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(run: Run, filled: Path, tmp_path: Path) -> None:

@@ -187,6 +187,12 @@ def test_columns_that_are_not_known_stop_the_import(header: str, complaint: str)
         read(f"{header}\n1,2,3,4\n")
 
 
+def test_columns_that_have_our_names_need_not_be_told() -> None:
+    (line,) = read("level,player,value,rank,state\n2,7,1500,1,x\n", columns={"user": "player", "score": "value"})
+
+    assert line.row == ScoreRow(2, 0, 7, 1500, None)
+
+
 @pytest.mark.parametrize("rival", RIVALS)
 def test_exports_of_other_services_are_read(rival: str) -> None:
     columns = RIVAL_COLUMNS[rival]
