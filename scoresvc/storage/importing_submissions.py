@@ -56,7 +56,7 @@ def _update_boards(ledger: TransferLedger, users: set[UserOnLevel], settings: Ma
     present: dict[UserOnLevel, Boards] = defaultdict(dict)
     for (level_id, period, user_id), best in ledger.scores_of(users).items():
         present[level_id, user_id][period] = best
-    oldest = {level_id: ledger.oldest_periods(level_id) for level_id, _ in users}
+    oldest = {level_id: ledger.oldest_periods(level_id) for level_id in {level_id for level_id, _ in users}}
     changes: dict[BoardKey, Best] = {}
     for level_id, user_id in sorted(users):
         found, stand = submissions[level_id, user_id], present[level_id, user_id]
