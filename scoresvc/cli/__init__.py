@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,10 +18,13 @@ from scoresvc.cli.serving import add_serving_commands
 from scoresvc.cli.transfers import add_transfer_commands
 from scoresvc.errors import Refusal, StartError
 
+NO_LOG = logging.NullHandler()  # a command that has no log says what it has to say in one line
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
     options = _parser().parse_args(arguments)
+    logging.getLogger("scoresvc").addHandler(NO_LOG)
     try:
         status: int = options.command(read_config(options), options)
     except (StartError, Refusal) as error:

@@ -79,8 +79,8 @@ def test_a_fault_that_is_long_past_does_not_keep_the_service_out(
 
 def test_a_database_that_cannot_be_read_is_not_ready(store: Store, app: TestApp, database_path: Path) -> None:
     store.sessions._readers.close()  # each has read some pages already
-    for path in (database_path, database_path.with_name("scores.sqlite3-wal")):
-        os.truncate(path, 100)
+    os.truncate(database_path.with_name("scores.sqlite3-wal"), 100)
+    database_path.write_bytes(b"no database" * 1000)
 
     assert app.get("/ready", status=503).text == "not ready: the database cannot be read"
 

@@ -78,7 +78,8 @@ def test_a_service_that_ends_meanwhile_leaves_a_part_that_the_next_import_comple
         _, complaint = importing.communicate(timeout=60)
 
     assert importing.returncode == 1
-    assert complaint == "scoresvc: the database takes no writes now; import the same file again\n"
+    assert complaint.startswith("scoresvc: the database takes no writes now: ")
+    assert complaint.count("\n") == 1
     assert list(find_faults(server.database)) == []
     save(tmp_path, USERS)
     assert run(tmp_path, "import", "rows.csv").returncode == 0

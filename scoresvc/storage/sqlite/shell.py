@@ -24,7 +24,7 @@ from scoresvc.storage.sqlite.ledger import SqliteLedger
 from scoresvc.storage.sqlite.maintenance import Maintenance
 from scoresvc.storage.sqlite.store import open_database
 from scoresvc.storage.sqlite.touched import Touched
-from scoresvc.storage.sqlite.transactions import Begin, Transactions
+from scoresvc.storage.sqlite.transactions import Transactions
 from scoresvc.storage.sqlite.versions import LevelVersions, versions_path
 from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.store import AdminAccess
@@ -38,7 +38,7 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
     path = config.database.path.resolve()
     with ExitStack() as stack:
         client = connect(path)
-        begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(open_writer(config))
+        begin = (stack.enter_context(closing(client)) if client else stack.enter_context(open_writer(config))).begin
         versions = stack.enter_context(closing(open_versions(path)))
         announcer = Announcer(versions)
         changes = Acting(announcer, config, time.time), Maintenance(announcer, config)
@@ -48,15 +48,20 @@ def open_admin(config: Config) -> Iterator[AdminAccess]:
 
 
 @contextmanager
-def open_writer(config: Config) -> Iterator[Begin]:
+def open_writer(config: Config) -> Iterator[Writer]:
+    """Lends a writer of this process; where it stops by itself, whoever waits for it says so."""
     database = open_database(config)
     database.connection.execute(CACHE)
-    writer = Writer(Transactions(database.connection, database.verify_files))
+    writer = Writer(Transactions(database.connection, database.verify_files), on_broken=_leave_it)
     try:
-        yield writer.begin
+        yield writer
     finally:
         writer.stop()
         database.close()
+
+
+def _leave_it() -> None:
+    """Is for a process that ends anyway."""
 
 
 def open_versions(path: Path) -> LevelVersions:

@@ -22,6 +22,7 @@ from scoresvc.storage.sqlite.migrate import newest_version
 from scoresvc.storage.sqlite.shell import open_versions, open_writer
 from scoresvc.storage.sqlite.touched import Touched
 from scoresvc.storage.sqlite.transferring import SqliteTransferLedger
+from scoresvc.storage.sqlite.writer import Writer
 from scoresvc.storage.store import ImportChunk
 from scoresvc.storage.transfer_ledger import DryLedger
 
@@ -70,15 +71,16 @@ def open_import(config: Config) -> Iterator[ImportChunk]:
     path = config.database.path.resolve()
     with ExitStack() as stack:
         client = connect(path)
-        begin = stack.enter_context(closing(client)).begin if client else stack.enter_context(open_writer(config))
+        writer = stack.enter_context(closing(client)) if client else stack.enter_context(open_writer(config))
         versions = stack.enter_context(closing(open_versions(path)))
         change = Importing(Announcer(versions), config, time.time).store
 
         def store(what: str, rows: list[Any], mode: str) -> list[Outcome]:
             try:
-                return begin(change, write_chunk(what, mode, rows), read_outcomes).result()
+                return writer.begin(change, write_chunk(what, mode, rows), read_outcomes).result()
             except Unavailable:
-                raise StartError("the database takes no writes now; import the same file again") from None
+                fault = writer.state().fault if isinstance(writer, Writer) else "the log of the service says why"
+                raise StartError(f"the database takes no writes now: {fault}; import the same file again") from None
 
         yield store
 
