@@ -26,6 +26,8 @@ setup(
         "sqlite": ["pysqlite3>=0.6.1"],
         "test": [
             "hypothesis>=6.100",
+            "jsonschema>=4.26",
+            "openapi-spec-validator>=0.9",
             "psycopg[binary]>=3.2",
             "pytest>=8.0",
             "pytest-xdist>=3.8",

@@ -210,6 +210,15 @@ class ServiceStatus(Value, frozen=True):
     last_backup_at: Timestamp | None
 
 
+class ServiceInfo(Value, frozen=True):
+    """What answers here, and where it is described."""
+
+    name: str
+    version: str
+    openapi: str  # the path of the document
+    docs: str  # the same as a page
+
+
 def percentile(rank: int, players: int) -> float:
     """Returns the share of the players, in percent, whose score is not higher than that of `rank`."""
     return round(100 * (players - rank + 1) / players, 1)

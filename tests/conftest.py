@@ -20,6 +20,7 @@ from scoresvc.storage import Store, open_store
 from scoresvc.storage.postgres.library import psycopg
 from scoresvc.storage.sqlite.library import sqlite3
 from tests import postgres
+from tests.described import DescribedApp
 from tests.postgres import Cluster
 
 
@@ -130,7 +131,7 @@ def app(store: Store) -> TestApp:
 
 
 def make_app(store: Store) -> TestApp:
-    return TestApp(Application(Api(store, EVERYTHING)))
+    return DescribedApp(Application(Api(store, EVERYTHING)))
 
 
 @pytest.fixture

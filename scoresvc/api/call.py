@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from scoresvc.api.admin_parameters import Parameter, TokenParameter
+from scoresvc.api.authorization import is_admin
 from scoresvc.api.formats import HTML, TextFormat
 from scoresvc.errors import Refusal
 
@@ -46,6 +47,11 @@ class Call(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def has_etag(self) -> bool:
+        """Whether the answer has a tag, so that a client that has it already gets 304 (RFC 9110, 13.1.2)."""
+        return self.method == "GET" and self.is_safe and not self.is_status and not is_admin(self.path)
 
     @property
     def is_page(self) -> bool:

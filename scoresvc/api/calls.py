@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoresvc.api import boards, formats, levels, monitoring, root, scores, sessions, users
+from scoresvc.api import boards, formats, levels, monitoring, openapi, root, scores, sessions, users
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
@@ -44,6 +44,7 @@ from scoresvc.errors import (
     TooMany,
 )
 from scoresvc.levels import PublicSettings
+from scoresvc.pages.docs import DocsPage
 from scoresvc.scores import (
     Board,
     ClaimedUser,
@@ -52,6 +53,7 @@ from scoresvc.scores import (
     NewUser,
     PeriodPage,
     PostResult,
+    ServiceInfo,
     ServiceStatus,
     Session,
     Standing,
@@ -60,13 +62,13 @@ from scoresvc.scores import (
 
 POST_REFUSALS = (TooMany, Banned, ServerOnly, OutOfBounds, TooFast, NameTaken, KeyReused)
 
-CALLS = (
+CALLS: tuple[Call, ...] = (
     Call(
         "GET",
         "/",
         root.greet,
         takes=(),
-        gives=str,
+        gives=ServiceInfo,
         text=formats.GREETING,
         page=LEVELS_PAGE,
         summary="A greeting; the levels as a page, for browsers.",
@@ -275,6 +277,25 @@ CALLS = (
         is_slow=True,
         page=LEVELS_PAGE,
         summary="The levels with scores or settings, by number.",
+    ),
+    Call(
+        "GET",
+        "/openapi.json",
+        openapi.make_handler(lambda: CALLS),
+        takes=(),
+        gives=dict,
+        text=formats.OPENAPI,
+        summary="This table as OpenAPI 3.1, with all that a call takes, answers and refuses.",
+    ),
+    Call(
+        "GET",
+        "/docs",
+        openapi.make_page_handler(lambda: CALLS),
+        takes=(),
+        gives=DocsPage,
+        text=formats.DOCS_PAGE,
+        is_slow=True,
+        summary="The same as a page.",
     ),
     *ADMIN_CALLS,
     ADMIN_PAGE,

@@ -13,6 +13,7 @@ from scoresvc.levels import write_settings
 from scoresvc.limits import COUNT_DEFAULT
 from scoresvc.pages.admin import write_admin
 from scoresvc.pages.boards import write_board, write_levels
+from scoresvc.pages.docs import write_docs
 from scoresvc.scores import (
     Board,
     BoardEvent,
@@ -92,7 +93,7 @@ def _write_status(status: ServiceStatus) -> str:
     return status.status
 
 
-GREETING = TextFormat(str, "`Hello, World!`")
+GREETING = TextFormat(lambda info: "Hello, World!", "`Hello, World!`")
 KEY = TextFormat(_write_key, "`<sessionkey>`: 32 letters and digits")
 NEW_USER = TextFormat(_write_new_user, "a line each: `user=<userid>`, `secret=<secret>`, `sessionkey=<sessionkey>`")
 SECRET = TextFormat(_write_secret, "`<secret>`: 32 letters and digits")
@@ -137,6 +138,10 @@ EVENTS = TextFormat(
 BOARD_PAGE = TextFormat(write_board, "a page in HTML", HTML)
 ADMIN_PAGE = TextFormat(write_admin, "a page in HTML", HTML)
 LEVELS_PAGE = TextFormat(write_levels, "a page in HTML", HTML)
+
+
+OPENAPI = TextFormat(msgspec.json.encode, "an OpenAPI document", JSON)
+DOCS_PAGE = TextFormat(write_docs, "a page in HTML", HTML)
 
 
 def write_refusal(refusal: Refusal) -> bytes:

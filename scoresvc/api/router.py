@@ -101,7 +101,6 @@ class Route(NamedTuple):
 def make_route(call: Call) -> Route:
     parameters = [each for each in call.takes if not isinstance(each, PathParameter | FormatParameter | TokenParameter)]
     of_admin = is_admin(call.path)
-    has_etag = call.method == "GET" and call.is_safe and not call.is_status and not of_admin
     return Route(
         methods=call.methods,
         path_parameters=tuple(each for each in call.takes if isinstance(each, PathParameter)),
@@ -112,8 +111,8 @@ def make_route(call: Call) -> Route:
         lines=Form(call.handler, write_lines, TEXT) if FORMAT in call.takes else None,
         page=make_route(call.page) if call.page else None,
         is_page=call.is_page,
-        headers=REVALIDATE if has_etag else NO_STORE if call.method == "GET" or of_admin else Headers(),
-        has_etag=has_etag,
+        headers=REVALIDATE if call.has_etag else NO_STORE if call.method == "GET" or of_admin else Headers(),
+        has_etag=call.has_etag,
         is_logged=not call.is_status,
         name=call.name,
         is_counted=call.is_counted,

@@ -323,7 +323,7 @@ def test_refusals_come_as_json_too(app: TestApp) -> None:
 
 
 def test_what_has_no_json_is_plain(app: TestApp) -> None:
-    assert app.get("/", headers=JSON).text == "Hello, World!"
+    assert app.get("/metrics", headers=JSON).content_type == "text/plain"
 
 
 @pytest.mark.parametrize("path", ["/", "/2/highscorelist", "/2/rank/1", "/1/login", "/nothing"])
