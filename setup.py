@@ -22,6 +22,7 @@ setup(
         "browser": ["axe-playwright-python>=0.1.8", "playwright>=1.65"],
         "bench": ["matplotlib>=3.8", "pysqlite3>=0.6.1", "uvloop>=0.23"],
         "fast": ["uvloop>=0.23"],
+        "openapi": ["schemathesis>=4.32"],
         "postgres": ["psycopg[binary]>=3.2"],
         "sqlite": ["pysqlite3>=0.6.1"],
         "test": [

@@ -225,6 +225,7 @@ ORDER_WITHIN = {
         "openapi_examples",
         "openapi_parameters",
         "openapi",
+        "openapi_calls",
         "page_calls",
         "admin_calls",
         "calls",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from scoresvc.api import boards, formats, levels, monitoring, openapi, root, scores, sessions, users
+from scoresvc.api import boards, formats, levels, monitoring, root, scores, sessions, users
 from scoresvc.api.admin_calls import ADMIN_CALLS
 from scoresvc.api.admin_parameters import WITH_METRICS
 from scoresvc.api.call import Call
+from scoresvc.api.openapi_calls import make_openapi_calls
 from scoresvc.api.page_calls import ADMIN_PAGE, BOARD_PAGE, EVENTS, LEVELS_PAGE
 from scoresvc.api.parameters import (
     AFTER,
@@ -44,7 +45,6 @@ from scoresvc.errors import (
     TooMany,
 )
 from scoresvc.levels import PublicSettings
-from scoresvc.pages.docs import DocsPage
 from scoresvc.scores import (
     Board,
     ClaimedUser,
@@ -278,25 +278,7 @@ CALLS: tuple[Call, ...] = (
         page=LEVELS_PAGE,
         summary="The levels with scores or settings, by number.",
     ),
-    Call(
-        "GET",
-        "/openapi.json",
-        openapi.make_handler(lambda: CALLS),
-        takes=(),
-        gives=dict,
-        text=formats.OPENAPI,
-        summary="This table as OpenAPI 3.1, with all that a call takes, answers and refuses.",
-    ),
-    Call(
-        "GET",
-        "/docs",
-        openapi.make_page_handler(lambda: CALLS),
-        takes=(),
-        gives=DocsPage,
-        text=formats.DOCS_PAGE,
-        is_slow=True,
-        summary="The same as a page.",
-    ),
+    *make_openapi_calls(lambda: CALLS),
     *ADMIN_CALLS,
     ADMIN_PAGE,
 )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +12,7 @@ from msgspec import Struct
 
 from scoresvc.api.admin_formats import ACTION
 from scoresvc.api.call import Call
-from scoresvc.api.formats import HTML, JSON, TEXT
+from scoresvc.api.formats import EVENT_STREAM, HTML, JSON, TEXT
 from scoresvc.api.openapi_examples import EXAMPLES
 from scoresvc.api.openapi_parameters import (
     SECURITY_SCHEMES,
@@ -38,8 +37,6 @@ from scoresvc.errors import (
     http,
 )
 from scoresvc.errors.base import Refusal
-from scoresvc.pages.docs import DocsPage
-from scoresvc.storage import Store
 
 OPENAPI = "3.1.0"
 OF_A_NUMBER_IN_A_PATH = (UnknownPath, FractionInPath)
@@ -60,7 +57,7 @@ TAGS = {
     "admin": "What operators and the game's own server do, with a token.",
     "monitoring": "Whether the service does its work.",
     "root": "The service itself.",
-    "openapi": "This description.",
+    "openapi_calls": "This description.",
 }
 HEADERS: Described = {
     "ETag": {"description": "The tag of the body, for If-None-Match.", "schema": {"type": "string"}},
@@ -72,32 +69,6 @@ HEADERS: Described = {
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
     "Allow": {"description": "The methods that are right.", "schema": {"type": "string"}},
 }
-
-
-Table = Callable[[], Sequence[Call]]
-
-
-def make_handler(table: Table) -> Callable[[Store], Described]:
-    """Returns the handler that gives the document of a table, which need not be complete yet."""
-
-    @cache
-    def describe() -> Described:
-        return make_document(table())
-
-    def document(store: Store) -> Described:
-        return describe()
-
-    return document
-
-
-def make_page_handler(table: Table) -> Callable[[Store], DocsPage]:
-    """Returns the handler that gives the same as a page."""
-    document = make_handler(table)
-
-    def docs(store: Store) -> DocsPage:
-        return DocsPage(document(store))
-
-    return docs
 
 
 def make_document(calls: Sequence[Call]) -> Described:
@@ -154,10 +125,13 @@ def _describe_success(call: Call, references: dict[type, Schema]) -> Described:
     }
 
 
+SCHEMA_OF_TYPE: dict[str, Schema] = {JSON: {"type": "object"}, EVENT_STREAM.partition(";")[0]: {}}
+
+
 def _describe_content(call: Call, references: dict[type, Schema]) -> Described:
     """Describes the forms of an answer, by their types."""
     media_type = _media_type(call.text.content_type)
-    content: Described = {media_type: {"schema": {"type": "object" if media_type == JSON else "string"}}}
+    content: Described = {media_type: {"schema": SCHEMA_OF_TYPE.get(media_type, {"type": "string"})}}
     if any(isinstance(each, FormatParameter) for each in call.takes):
         content[_media_type(TEXT)] = {"schema": {"type": "string"}}
     if issubclass(call.gives, Struct):

@@ -13,9 +13,8 @@ from tests.serve.commands import run
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-SECONDS = 60
-# It sends what no client of a game would, and means that it should be refused in another way: a query that is not in
-# the document is refused for each call, a method that is not, too.
+SECONDS = 50
+# Not those that say how a request should have been refused, since there is more than one right way.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -25,7 +24,7 @@ def test_requests_made_of_the_document_get_answers_that_are_in_it(tmp_path: Path
         token = run(tmp_path, "token", "add", "schemathesis", "--rights", "all").stdout.strip()
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{server.port}/openapi.json",
-            "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS), "--max-failures", "20",
+            "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-time", str(SECONDS),
             "--header", f"Authorization: Bearer {token}", "--generation-deterministic",
         ]  # fmt: skip
 
