@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "scoresvc"
 
 # Each may import only from those before it. A package stands for all its modules, which have their own order below.
 ORDER = (
+    "client",
     "limits",
     "errors",
     "times",
@@ -254,6 +255,7 @@ ORDER_WITHIN = {
 }
 
 MODULE_LINES_MAX = 300
+LINES_MAX_OF = {"client": 400}  # a game copies the one file
 CLASS_LINES_MAX = 150
 FUNCTION_LINES_MAX = 30
 
@@ -336,7 +338,7 @@ def test_nothing_is_too_long_to_read(name: str) -> None:
     ]
 
     assert too_long == []
-    assert len(SOURCES[name].splitlines()) <= MODULE_LINES_MAX
+    assert len(SOURCES[name].splitlines()) <= LINES_MAX_OF.get(name, MODULE_LINES_MAX)
 
 
 def test_no_two_classes_have_one_name() -> None:

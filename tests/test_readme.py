@@ -116,14 +116,16 @@ def test_the_client_in_gdscript_is_gdscript() -> None:
     assert [name for name in ("ask", "_ready") if name in str(tree)] == ["ask", "_ready"]
 
 
-def test_the_client_in_python_prints_the_list(tmp_path: Path) -> None:
+def test_the_client_in_python_posts_and_reads(tmp_path: Path) -> None:
     (program,) = blocks("py")
 
     with Server(tmp_path) as server:
         program = program.replace(":8080", f":{server.port}")
-        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+        result = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=20
+        )
 
-    assert (result.stdout, result.stderr) == ("4711=1500\n", "")
+    assert (result.stdout, result.stderr) == ("rank 1\n[1500]\n", "")
 
 
 @pytest.mark.skipif(shutil.which("mcs") is None, reason="mono's compiler mcs is not installed")
