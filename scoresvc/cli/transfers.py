@@ -71,7 +71,7 @@ def run_export(settings: Config, options: argparse.Namespace) -> int:
                 selection = Selection(level_id, _read_period(settings, options.period))
                 FORMATS[options.format](out, what, _shown(what, export, selection))
             out.flush()
-    except BrokenPipeError:  # whoever reads has enough, such as head
+    except BrokenPipeError:  # the reader has enough, such as head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     finally:

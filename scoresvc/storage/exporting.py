@@ -11,7 +11,7 @@ from scoresvc.storage.ledger import turn
 
 
 class LevelOrders:
-    """Turns scores back to what was posted. `order_of` returns the order of a level."""
+    """Gives scores back as they were posted. `order_of` returns the order of a level."""
 
     def __init__(self, order_of: Callable[[int], str]) -> None:
         self._order_of = order_of

@@ -51,7 +51,7 @@ def _import_level(ledger: TransferLedger, row: LevelRow, mode: str) -> Outcome:
     except BadSetting as refusal:
         return Outcome(reason=str(refusal))
     except HasScores:
-        return Outcome(reason=f"level {level_id} has scores, which another order or keep would rank anew")
+        return Outcome(reason=f"level {level_id} has scores, which another order or keep would rank again")
 
 
 def _import_users(ledger: TransferLedger, rows: Iterable[UserRow], mode: str) -> list[Outcome]:
