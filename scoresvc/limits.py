@@ -7,6 +7,7 @@ INT64_MAX = 2**63 - 1  # of a submission, an action
 BODY_BYTES_MAX = 1024
 NAME_CHARACTERS_MAX = 24  # of a user
 NAME_BYTES_MAX = 96  # in UTF-8
+EXTERNAL_CHARACTERS_MAX = 128  # of a text by which another service, or the game's own server, knows a user
 META_BYTES_MAX = 256  # of what is sent with a score, in UTF-8
 COUNT_MAX = 1000  # entries in one answer
 COUNT_DEFAULT = 15

@@ -9,10 +9,9 @@ from typing import ClassVar
 from scoresvc.actions import STATES
 from scoresvc.api.kinds import Refusals, Schema, Word
 from scoresvc.errors import BadRowNumber, BadValue
-from scoresvc.limits import INT64_MAX, NAME_CHARACTERS_MAX
+from scoresvc.limits import EXTERNAL_CHARACTERS_MAX, INT64_MAX, NAME_CHARACTERS_MAX
 
 REASON_CHARACTERS_MAX = 256
-EXTERNAL_CHARACTERS_MAX = 128
 
 _BROKEN = re.compile("[\0\ud800-\udfff\ufffd]")  # what a client sent in no UTF-8 is U+FFFD, and could be anyone
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

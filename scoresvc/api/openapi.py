@@ -67,7 +67,6 @@ HEADERS: Described = {
     },
     "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
-    "Allow": {"description": "The methods that are right.", "schema": {"type": "string"}},
 }
 
 

@@ -63,12 +63,11 @@ def run_export(settings: Config, options: argparse.Namespace) -> int:
     kinds = _read_kinds(options.what)
     if len(kinds) > 1 and options.format == "csv":
         raise StartError("CSV has one kind of rows; name one with --what, or take --format ndjson")
-    level_id = None if options.level is None else UINT31.read("--level", options.level)
-    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=False)
+    selection = Selection(_read_level(options.level), _read_period(settings, options.period))
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
     try:
         with storage.open_export(settings) as export:
             for what in kinds:
-                selection = Selection(level_id, _read_period(settings, options.period))
                 FORMATS[options.format](out, what, _shown(what, export, selection))
             out.flush()
     except BrokenPipeError:  # the reader has enough, such as head
@@ -90,6 +89,10 @@ def _read_kinds(text: str) -> list[str]:
     if not wanted <= ROW_KINDS.keys():
         raise StartError(f"--what must be some of {', '.join(ROW_KINDS)}, with commas between them")
     return [what for what in ROW_KINDS if what in wanted]
+
+
+def _read_level(text: str | None) -> int | None:
+    return None if text is None else UINT31.read("--level", text)
 
 
 def _read_period(settings: Config, text: str | None) -> int | None:
@@ -117,7 +120,7 @@ def run_import(settings: Config, options: argparse.Namespace) -> int:
     """Stores the rows of a file, also while a service runs; exit status 1 where a line was refused."""
     reading = ReadingOptions(
         _read_columns(options.columns),
-        None if options.level is None else UINT31.read("--level", options.level),
+        _read_level(options.level),
         options.map_users is not None,
     )
     with ExitStack() as stack:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 import msgspec
 
 from scoresvc.errors import StartError
+from scoresvc.limits import EXTERNAL_CHARACTERS_MAX
 from scoresvc.rows import ROW_KINDS, Row, ScoreRow
 from scoresvc.transfer.kinds import LINE
 from scoresvc.transfer.tables import TABLES, Column, find_table
@@ -24,7 +25,6 @@ from scoresvc.transfer.writing import ESCAPE, FORMULA_SIGNS
 
 DELIMITERS = ",;\t"
 CELL_CHARACTERS_MAX = 1 << 16
-EXTERNAL_CHARACTERS_MAX = 128
 
 
 class ReadingOptions(NamedTuple):
